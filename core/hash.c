@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/hash.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/error.h"
+
+void iso_hash_begin(iso_hash *hash)
+{
+	SHA256Init(&hash->context);
+}
+
+void iso_hash_bytes(iso_hash *hash, const void *bytes, size_t size)
+{
+	SHA256Update(&hash->context, bytes, size);
+}
+
+void iso_hash_text(iso_hash *hash, const char *text)
+{
+	iso_hash_bytes(hash, text, strlen(text) + 1);
+}
+
+void iso_hash_double(iso_hash *hash, double value)
+{
+	uint64_t bits = 0x7ff8000000000000u;
+	if (!isnan(value)) {
+		value += 0.0; /* -0 becomes 0 */
+		memcpy(&bits, &value, sizeof bits);
+	}
+	iso_hash_u64(hash, bits);
+}
+
+void iso_hash_u64(iso_hash *hash, uint64_t value)
+{
+	uint8_t bytes[8];
+	for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(value >> (8 * i));
+	iso_hash_bytes(hash, bytes, sizeof bytes);
+}
+
+void iso_hash_end(iso_hash *hash, char hex[65])
+{
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	SHA256Final(digest, &hash->context);
+	for (size_t i = 0; i < sizeof digest; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+iso_status iso_hash_file(const char *path, char hex[65], iso_error *err)
+{
+	FILE *file = fopen(path, "rb");
+	if (!file)
+		return iso_fail(err, ISO_BAD_INPUT, path, "check the name and that it may be read", "cannot open: %s",
+				strerror(errno));
+	iso_hash hash;
+	iso_hash_begin(&hash);
+	unsigned char buffer[65536];
+	size_t got;
+	while ((got = fread(buffer, 1, sizeof buffer, file)) > 0) iso_hash_bytes(&hash, buffer, got);
+	const int failed = ferror(file);
+	fclose(file);
+	if (failed) return iso_fail(err, ISO_IO, path, "check the disk", "cannot read");
+	iso_hash_end(&hash, hex);
+	return ISO_OK;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "isotrace/scanner.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/hash.h"
+
+iso_status iso_scanner_create(uint32_t elements, const char *name, iso_scanner **out, iso_error *err)
+{
+	*out = NULL;
+	iso_scanner *scanner = calloc(1, sizeof *scanner);
+	if (!scanner) return iso_fail_memory(err, "a scanner", sizeof *scanner);
+	const size_t rows = elements ? elements : 1;
+	scanner->position_mm = calloc(rows, 3 * sizeof(float));
+	scanner->normal = calloc(rows, 3 * sizeof(float));
+	scanner->efficiency = calloc(rows, sizeof(float));
+	if (!scanner->position_mm || !scanner->normal || !scanner->efficiency) {
+		iso_scanner_free(scanner);
+		return iso_fail_memory(err, "a scanner's elements", rows * 7 * sizeof(float));
+	}
+	for (size_t e = 0; e < elements; e++) scanner->efficiency[e] = 1.0f;
+	snprintf(scanner->name, sizeof scanner->name, "%s", name);
+	scanner->modality = ISO_MODALITY_PET;
+	scanner->elements = elements;
+	for (int a = 0; a < 3; a++) scanner->element_size_mm[a] = NAN;
+	scanner->attenuation_per_mm = NAN;
+	scanner->rule = (iso_pair_rule){.max_axial_difference_mm = INFINITY, .max_transaxial_offset_mm = INFINITY};
+	scanner->calibration_factor = NAN;
+	scanner->calibration_uncertainty = NAN;
+	*out = scanner;
+	return ISO_OK;
+}
+
+iso_status iso_scanner_from_rings(const iso_ring_description *d, iso_scanner **out, iso_error *err)
+{
+	*out = NULL;
+	if (d->rings < 1 || d->crystals_per_ring < 2 || (uint64_t)d->rings * d->crystals_per_ring > 100000000u ||
+	    !(d->radius_mm > 0) || !(d->mean_depth_mm >= 0) || !(d->ring_spacing_mm > 0) ||
+	    !isfinite(d->first_angle_rad))
+		return iso_fail(err, ISO_BAD_INPUT, NULL,
+				"state rings, crystals per ring, radius_mm and ring_spacing_mm, all > 0",
+				"a scanner of %u rings of %u crystals, radius %g mm, spacing %g mm is impossible",
+				d->rings, d->crystals_per_ring, d->radius_mm, d->ring_spacing_mm);
+	iso_status status = iso_scanner_create(d->rings * d->crystals_per_ring, d->name, out, err);
+	if (status != ISO_OK) return status;
+	iso_scanner *scanner = *out;
+	scanner->elements_per_ring = d->crystals_per_ring;
+	memcpy(scanner->element_size_mm, d->crystal_size_mm, sizeof scanner->element_size_mm);
+	scanner->attenuation_per_mm = d->attenuation_per_mm;
+	const double rho = d->radius_mm + d->mean_depth_mm;
+	for (uint32_t e = 0; e < scanner->elements; e++) {
+		const uint32_t ring = e / d->crystals_per_ring, crystal = e % d->crystals_per_ring;
+		const double angle = d->first_angle_rad + 6.283185307179586 * crystal / d->crystals_per_ring;
+		float *position = scanner->position_mm + 3 * (size_t)e, *normal = scanner->normal + 3 * (size_t)e;
+		position[0] = (float)(rho * cos(angle));
+		position[1] = (float)(rho * sin(angle));
+		position[2] = (float)((ring - 0.5 * (d->rings - 1.0)) * d->ring_spacing_mm);
+		normal[0] = (float)cos(angle);
+		normal[1] = (float)sin(angle);
+	}
+	return ISO_OK;
+}
+
+iso_status iso_scanner_copy(const iso_scanner *scanner, iso_scanner **out, iso_error *err)
+{
+	iso_status status = iso_scanner_create(scanner->elements, scanner->name, out, err);
+	if (status != ISO_OK) return status;
+	iso_scanner *copy = *out;
+	float *position = copy->position_mm, *normal = copy->normal, *efficiency = copy->efficiency;
+	const size_t n = scanner->elements;
+	memcpy(position, scanner->position_mm, 3 * n * sizeof(float));
+	memcpy(normal, scanner->normal, 3 * n * sizeof(float));
+	memcpy(efficiency, scanner->efficiency, n * sizeof(float));
+	*copy = *scanner;
+	copy->position_mm = position;
+	copy->normal = normal;
+	copy->efficiency = efficiency;
+	return ISO_OK;
+}
+
+void iso_scanner_free(iso_scanner *scanner)
+{
+	if (!scanner) return;
+	free(scanner->position_mm);
+	free(scanner->normal);
+	free(scanner->efficiency);
+	free(scanner);
+}
+
+iso_status iso_scanner_check(const iso_scanner *scanner, const char *file, iso_error *err)
+{
+	if (scanner->elements < (scanner->modality == ISO_MODALITY_PET ? 2u : 1u))
+		return iso_fail(err, ISO_BAD_INPUT, file, "check the scanner's description", "a scanner of %u elements",
+				scanner->elements);
+	for (uint32_t e = 0; e < scanner->elements; e++) {
+		const float *p = scanner->position_mm + 3 * (size_t)e, *n = scanner->normal + 3 * (size_t)e;
+		const double length =
+		    sqrt((double)n[0] * (double)n[0] + (double)n[1] * (double)n[1] + (double)n[2] * (double)n[2]);
+		if (!isfinite(p[0]) || !isfinite(p[1]) || !isfinite(p[2]) || !(fabs(length - 1) < 1e-3))
+			return iso_fail(err, ISO_BAD_INPUT, file, "check the scanner's description",
+					"element %u has position (%g, %g, %g) mm and an orientation of length %g", e,
+					(double)p[0], (double)p[1], (double)p[2], length);
+		if (!isfinite(scanner->efficiency[e]) || scanner->efficiency[e] < 0)
+			return iso_fail(err, ISO_BAD_INPUT, file, "give efficiencies >= 0",
+					"element %u has efficiency %g", e, (double)scanner->efficiency[e]);
+	}
+	if (!(scanner->rule.max_axial_difference_mm >= 0) || !(scanner->rule.max_transaxial_offset_mm >= 0) ||
+	    !(scanner->rule.min_distance_mm >= 0))
+		return iso_fail(err, ISO_BAD_INPUT, file, "give limits >= 0 mm, or leave them out",
+				"the pair rule has a negative limit");
+	const iso_tof *tof = &scanner->tof;
+	if (tof->bins != 0 &&
+	    (tof->bins < 0 || tof->bins % 2 == 0 || tof->bins > 32767 || !(tof->fwhm_ps > 0) || !(tof->bin_ps > 0)))
+		return iso_fail(err, ISO_BAD_INPUT, file, "state fwhm_ps, bin_ps and an odd number of bins",
+				"TOF of %d bins of %g ps with a resolution of %g ps", tof->bins, tof->bin_ps,
+				tof->fwhm_ps);
+	return ISO_OK;
+}
+
+bool iso_scanner_pair_allowed(const iso_scanner *scanner, uint32_t a, uint32_t b)
+{
+	if (a == b || scanner->efficiency[a] <= 0 || scanner->efficiency[b] <= 0) return false;
+	const float *p = scanner->position_mm + 3 * (size_t)a, *q = scanner->position_mm + 3 * (size_t)b;
+	const double dx = (double)q[0] - (double)p[0], dy = (double)q[1] - (double)p[1],
+		     dz = (double)q[2] - (double)p[2];
+	const double slack = 1e-3;
+	if (fabs(dz) > scanner->rule.max_axial_difference_mm + slack) return false;
+	const double across = dx * dx + dy * dy, shortest = scanner->rule.min_distance_mm - slack;
+	if (shortest > 0 && across + dz * dz < shortest * shortest) return false;
+	if (isinf(scanner->rule.max_transaxial_offset_mm)) return true;
+	/* distance of the axis from the line seen along z: |p x d| / |d| */
+	const double cross = (double)p[0] * dy - (double)p[1] * dx,
+		     widest = scanner->rule.max_transaxial_offset_mm + slack;
+	return across > 0 ? cross * cross <= widest * widest * across
+			  : (double)p[0] * (double)p[0] + (double)p[1] * (double)p[1] <= widest * widest;
+}
+
+void iso_scanner_hash(const iso_scanner *scanner, char hex[65])
+{
+	iso_hash hash;
+	iso_hash_begin(&hash);
+	iso_hash_text(&hash, "iso_scanner 1");
+	iso_hash_u64(&hash, scanner->modality);
+	iso_hash_u64(&hash, scanner->elements);
+	iso_hash_bytes(&hash, scanner->position_mm, 3 * (size_t)scanner->elements * sizeof(float));
+	iso_hash_bytes(&hash, scanner->normal, 3 * (size_t)scanner->elements * sizeof(float));
+	iso_hash_bytes(&hash, scanner->efficiency, (size_t)scanner->elements * sizeof(float));
+	for (int a = 0; a < 3; a++) iso_hash_double(&hash, scanner->element_size_mm[a]);
+	iso_hash_double(&hash, scanner->attenuation_per_mm);
+	iso_hash_double(&hash, scanner->rule.max_axial_difference_mm);
+	iso_hash_double(&hash, scanner->rule.max_transaxial_offset_mm);
+	iso_hash_double(&hash, scanner->rule.min_distance_mm);
+	iso_hash_double(&hash, scanner->tof.fwhm_ps);
+	iso_hash_double(&hash, scanner->tof.bin_ps);
+	iso_hash_u64(&hash, (uint64_t)scanner->tof.bins);
+	iso_hash_end(&hash, hex);
+}

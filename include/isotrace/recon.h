@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef ISOTRACE_RECON_H
+#define ISOTRACE_RECON_H
+
+#include "isotrace/events.h"
+#include "isotrace/nuclide.h"
+#include "isotrace/progress.h"
+#include "isotrace/volume.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* List-mode OSEM.
+ *
+ * Model: the expected prompts of line i in a frame are T_eff (m_i sum_j a_ij x_j) + r_i, with x in counts/s per mm at
+ * the decay reference time (ISO_UNIT_COUNTS_PER_S_MM), a_ij the projector's lengths in mm, m_i = geometric factor *
+ * efficiencies * attenuation, r_i the expected randoms, T_eff the integral of the decay over the frame. The
+ * geometric factor of a pair is cos(t1) cos(t2) / (d/d_ref)^2 times the stopping probabilities
+ * (1 - exp(-mu L/cos t)) relative to normal incidence, d_ref = 100 mm.
+ * A calibration factor turns x into Bq/mL: concentration = x * calibration_factor / branching_fraction. The factor
+ * therefore belongs to a nuclide of branching 1, and branching is divided out exactly once. */
+
+typedef enum iso_filter_kind { ISO_FILTER_NONE = 0, ISO_FILTER_GAUSSIAN, ISO_FILTER_BUTTERWORTH } iso_filter_kind;
+typedef struct iso_filter {
+	iso_filter_kind kind;
+	double fwhm_mm;       /* Gaussian */
+	double cutoff_per_mm; /* Butterworth: frequency of half amplitude, |H| = 1/(1 + (f/fc)^(2 order)) */
+	double order;
+} iso_filter;
+
+typedef enum iso_randoms_method {
+	ISO_RANDOMS_NONE = 0,
+	ISO_RANDOMS_DELAYED /* variance-reduced: crystal fan sums of the delayed events */
+} iso_randoms_method;
+
+typedef struct iso_recon_options {
+	iso_grid grid;
+	unsigned iterations, subsets; /* subsets interleaved in time; 1 = MLEM */
+	double psf_fwhm_mm;           /* image-space Gaussian in the system model; 0 = none */
+	iso_filter post_filter;
+	iso_randoms_method randoms; /* ISO_RANDOMS_DELAYED without delayed events in the file: ISO_BAD_INPUT */
+	const iso_image *mu;        /* 1/cm, any axis-aligned grid, values outside it 0; NULL = not corrected */
+	const iso_frame *frame;     /* NULL: one frame over the whole acquisition */
+	size_t frames;
+	/* Decay and branching; NULL: the result is not decay-corrected (and cannot be calibrated). */
+	const iso_nuclide *nuclide;
+	bool decay_correction;   /* to the start of the acquisition */
+	double dead_time_factor; /* multiplies the result; 1 = stated to be none, NAN = not known, not corrected */
+	bool calibrate;          /* to Bq/mL; the scanner must have a calibration factor and a nuclide be known */
+	size_t replicates;       /* see iso_volume; 0 = none, else >= 2 */
+	/* Folder that keeps sensitivity images between runs, NULL = none. */
+	const char *sensitivity_cache;
+	/* Lines of response for the sensitivity image; 0: all. Otherwise a stratified sample of about this many. */
+	uint64_t sensitivity_lines;
+	uint64_t max_memory_bytes;    /* for events held in memory; 0 = half of what the machine has */
+	int threads;                  /* 0 = as many as OpenMP offers */
+	const iso_progress *progress; /* may be NULL */
+} iso_recon_options;
+
+/* 1 frame, 4 iterations x 8 subsets, no corrections, grid empty. */
+iso_recon_options iso_recon_options_default(void);
+
+/* Reconstructs. events is read from its start, several times. */
+iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options, iso_volume **out, iso_error *err);
+
+/* The sensitivity image alone: s_j = sum_i m_i a_ij over all allowed pairs (ISO_UNIT_MM), attenuation through mu
+ * (may be NULL). progress may be NULL. */
+iso_status iso_sensitivity(const iso_scanner *scanner, const iso_grid *grid, const iso_image *mu,
+			   uint64_t sensitivity_lines, int threads, const iso_progress *progress, iso_image **out,
+			   iso_error *err);
+
+/* Mean randoms per pair from delayed events: the expected number of delayeds of pair (a, b) is s[a]*s[b] for allowed
+ * pairs, with s the maximum-likelihood element rates for the measured fan sums. s: [elements], owned by the
+ * caller. */
+iso_status iso_randoms_from_delayeds(const iso_scanner *scanner, const uint64_t *fan_sums, float *s, iso_error *err);
+
+/* Applies a post-filter or a Gaussian in place through FFTW. */
+iso_status iso_filter_apply(const iso_filter *filter, const iso_grid *grid, float *voxels, int threads, iso_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

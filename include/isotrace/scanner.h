@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef ISOTRACE_SCANNER_H
+#define ISOTRACE_SCANNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "isotrace/acquisition.h"
+#include "isotrace/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Which pairs of elements the electronics may put in coincidence, in terms of where the elements are and
+ * not of how they are numbered. INFINITY (0 for the minimum) where there is no limit. Pairs with an element of
+ * efficiency 0 never count. */
+typedef struct iso_pair_rule {
+	double max_axial_difference_mm;  /* |z1 - z2|, inclusive (compared with 1e-3 mm of slack) */
+	double max_transaxial_offset_mm; /* distance of the line from the axis x = y = 0, seen along z, inclusive */
+	double min_distance_mm;          /* elements closer than this are no pair */
+} iso_pair_rule;
+
+/* How well arrival times are known. fwhm_ps = 0: not a TOF scanner. Bin b (..-1, 0, 1..) covers time differences
+ * t0 - t1 in [(b-1/2) bin_ps, (b+1/2) bin_ps); positive: nearer to element 1, because element 0 saw it later. */
+typedef struct iso_tof {
+	double fwhm_ps;
+	double bin_ps;
+	int32_t bins; /* number of bins, odd; b runs from -(bins-1)/2 to +(bins-1)/2; 0 = not TOF */
+} iso_tof;
+
+/* A scanner is a table of detecting elements (PET: crystals; SPECT: detector pixels in the detector's own
+ * frame), each with a position and an orientation. Nothing else about its shape is known to the reconstruction. */
+typedef struct iso_scanner {
+	char name[64];
+	iso_modality modality;
+	uint32_t elements;
+	float *position_mm; /* owned; 3 per element: where a detected photon is taken to have stopped, on average */
+	float *normal;      /* owned; 3 per element: unit vector from the front face outwards (into the crystal) */
+	float *efficiency;  /* owned; 1 per element: relative detection efficiency, 1 = nominal, 0 = dead or a gap */
+	double element_size_mm[3]; /* transaxial width, axial width, depth; NAN = not known */
+	double attenuation_per_mm; /* of the detector material at the photon energy; NAN = not known */
+	iso_pair_rule rule;
+	iso_tof tof;
+	double calibration_factor;      /* see recon.h; NAN = not calibrated */
+	double calibration_uncertainty; /* relative, k = 1; NAN = not stated */
+	/* How the elements were numbered by whoever made the scanner, only for readers and reports: ring = e / per_ring.
+	 * 0 = no such order. */
+	uint32_t elements_per_ring;
+} iso_scanner;
+
+/* A cylinder of identical rings: element e = ring * crystals_per_ring + index. */
+typedef struct iso_ring_description {
+	char name[64];
+	uint32_t rings;
+	uint32_t crystals_per_ring;
+	double radius_mm;       /* of the crystals' front faces */
+	double mean_depth_mm;   /* of interaction, behind the front face; positions lie at radius + mean depth */
+	double ring_spacing_mm; /* ring r lies at z = (r - (rings-1)/2) * spacing */
+	double first_angle_rad; /* of crystal 0 */
+	double crystal_size_mm[3];
+	double attenuation_per_mm;
+	/* position of crystal c: x = rho cos a, y = rho sin a, a = first_angle + 2 pi c / crystals_per_ring */
+} iso_ring_description;
+
+/* Makes the element table. rule: no limits; tof: none; efficiency: all 1; uncalibrated. */
+iso_status iso_scanner_from_rings(const iso_ring_description *description, iso_scanner **out, iso_error *err);
+
+/* Makes an empty table of `elements` elements (positions and normals 0, efficiency 1). */
+iso_status iso_scanner_create(uint32_t elements, const char *name, iso_scanner **out, iso_error *err);
+
+iso_status iso_scanner_copy(const iso_scanner *scanner, iso_scanner **out, iso_error *err);
+void iso_scanner_free(iso_scanner *scanner);
+
+/* Positions finite, normals unit vectors, efficiencies finite and >= 0, at least 2 elements for PET. */
+iso_status iso_scanner_check(const iso_scanner *scanner, const char *file, iso_error *err);
+
+/* Can elements a and b be in coincidence? Symmetric. */
+bool iso_scanner_pair_allowed(const iso_scanner *scanner, uint32_t a, uint32_t b);
+
+/* 64 hex digits: SHA-256 of all that the system matrix depends on (table, sizes, material, rule, TOF; not names
+ * and not the calibration). */
+void iso_scanner_hash(const iso_scanner *scanner, char hex[65]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef ISOTRACE_SIMULATE_H
+#define ISOTRACE_SIMULATE_H
+
+#include "isotrace/events.h"
+#include "isotrace/image.h"
+#include "isotrace/nuclide.h"
+#include "isotrace/organs.h"
+#include "isotrace/progress.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum iso_shape_kind {
+	ISO_SHAPE_ELLIPSOID = 0,
+	ISO_SHAPE_CYLINDER /* elliptic, along its local z */
+} iso_shape_kind;
+
+/* An analytic body. Later shapes of a phantom carve out earlier ones: a point belongs to the last shape that holds it. */
+typedef struct iso_shape {
+	iso_shape_kind kind;
+	double centre_mm[3];
+	double half_axes_mm[3]; /* of the ellipsoid; cylinder: transverse half axes and half length */
+	double rotation_deg[3]; /* about x, then y, then z (fixed axes) */
+	unsigned organ;         /* index into the phantom's organs; several shapes may make one organ */
+} iso_shape;
+
+typedef struct iso_phantom_organ {
+	char name[32];
+	int label;
+	double density_g_per_ml;
+	double mu_per_cm;        /* linear attenuation at 511 keV */
+	double percent_id_per_g; /* at the start of the scan, decay-corrected to injection */
+	/* filled by iso_scene_prepare, by numerical integration of the analytic shapes */
+	double volume_ml, mass_g, activity_bq; /* activity at the start of the scan */
+} iso_phantom_organ;
+
+typedef struct iso_phantom {
+	size_t organs, shapes;
+	iso_phantom_organ *organ; /* owned */
+	iso_shape *shape;         /* owned */
+} iso_phantom;
+
+/* The simulated detector: a cylinder of crystals without gaps. */
+typedef struct iso_simulated_detector {
+	iso_ring_description rings;
+	double energy_resolution; /* FWHM / E at 511 keV */
+	double energy_window_kev[2];
+	double photofraction;            /* of the photons that interact, those that deposit all their energy */
+	double time_resolution_ps;       /* FWHM of a coincidence */
+	double tof_bin_ps;               /* 0 = no TOF in the list-mode */
+	double coincidence_window_ns;    /* 2 tau: full width of the window */
+	double max_transaxial_offset_mm; /* pair rule of the electronics; INFINITY = all */
+	double max_axial_difference_mm;
+} iso_simulated_detector;
+
+typedef struct iso_scene {
+	iso_simulated_detector detector;
+	iso_phantom phantom;
+	char nuclide[16];
+	char tracer[64], subject[64];
+	double injected_bq; /* at injection */
+	double injection_utc_s, start_utc_s, duration_s;
+	bool positron_range, acollinearity, attenuation, randoms;
+	uint64_t seed;
+	double calibration_factor, calibration_uncertainty; /* written into the list-mode's scanner; NAN = none */
+	iso_grid truth_grid;                                /* grid for the label, mu and activity images */
+} iso_scene;
+
+/* Reads SCENE.yaml (docs/scene-file.md). */
+iso_status iso_scene_read(const char *path, iso_scene **out, iso_error *err);
+/* Volumes, masses, activities of the organs. */
+iso_status iso_scene_prepare(iso_scene *scene, iso_error *err);
+void iso_scene_free(iso_scene *scene);
+
+/* What the simulation did: decays, and per fate how many. */
+typedef struct iso_simulation_counts {
+	double decays, positrons;
+	uint64_t trues, randoms, delayeds;
+} iso_simulation_counts;
+
+/* The scanner and the facts of the acquisition that a list-mode file of this scene carries. */
+iso_status iso_scene_scanner(const iso_scene *scene, iso_scanner **out, iso_error *err);
+iso_acquisition iso_scene_acquisition(const iso_scene *scene);
+
+/* Simulates a prepared scene, events in time order into the sink. The same scene gives the same events for any number of threads. */
+iso_status iso_simulate(const iso_scene *scene, const iso_event_sink *sink, int threads, const iso_progress *progress,
+			iso_simulation_counts *counts, iso_error *err);
+
+/* The truth on scene->truth_grid: labels (ISO_UNIT_LABEL), mu (1/cm) or activity concentration at the start of the scan
+ * (Bq/mL), supersampled at the boundaries (labels: majority). */
+typedef enum iso_truth { ISO_TRUTH_LABELS, ISO_TRUTH_MU, ISO_TRUTH_ACTIVITY } iso_truth;
+iso_status iso_scene_truth(const iso_scene *scene, iso_truth what, iso_image **out, iso_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
