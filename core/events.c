@@ -103,15 +103,15 @@ static uint64_t array_total(void *self)
 static void array_counts(void *self, iso_event_counts *counts)
 {
 	const array_source *source = self;
-	for (size_t n = 0; n < source->count; n++) {
+	for (size_t n = 0; n < source->next; n++) {
 		counts->records++;
 		if (source->events[n].kind == ISO_EVENT_DELAYED)
 			counts->delayeds++;
 		else
 			counts->prompts++;
 	}
-	if (source->count)
-		counts->duration_s = 1e-3 * (source->events[source->count - 1].time_ms - source->events[0].time_ms);
+	if (source->next)
+		counts->duration_s = 1e-3 * (source->events[source->next - 1].time_ms - source->events[0].time_ms);
 }
 
 static const iso_events_methods array_methods = {array_read, array_seek, array_total, array_counts, free};

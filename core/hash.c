@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/hash.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/output.h"
 
 void iso_hash_begin(iso_hash *hash)
 {
@@ -49,10 +49,9 @@ void iso_hash_end(iso_hash *hash, char hex[65])
 
 iso_status iso_hash_file(const char *path, char hex[65], iso_error *err)
 {
-	FILE *file = fopen(path, "rb");
-	if (!file)
-		return iso_fail(err, ISO_BAD_INPUT, path, "check the name and that it may be read", "cannot open: %s",
-				strerror(errno));
+	FILE *file;
+	const iso_status status = iso_open_to_read(path, &file, err);
+	if (status != ISO_OK) return status;
 	iso_hash hash;
 	iso_hash_begin(&hash);
 	unsigned char buffer[65536];

@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include "core/output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,12 +38,14 @@ iso_status iso_output_begin(iso_output *output, const char *path, iso_error *err
 	return ISO_OK;
 }
 
-/* Flushes one file to the disk, so that a rename never names an empty file after a power cut. */
-static iso_status flush(const char *path, iso_error *err)
+/* Flushes a file, or all that a folder holds, to the disk: a rename then never names an empty file after a power cut, and
+ * a disk that only now finds itself full says so before anything has the final name. */
+static iso_status flush(const char *path, bool folder, iso_error *err)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) return iso_fail_errno(err, path, "cannot open what was just written");
-	const int failed = fsync(fd);
+	/* One call for the whole file system is far cheaper than one per file of a DICOM series. */
+	const int failed = folder ? syncfs(fd) : fsync(fd);
 	const int saved = errno;
 	close(fd);
 	errno = saved;
@@ -49,27 +53,81 @@ static iso_status flush(const char *path, iso_error *err)
 	return ISO_OK;
 }
 
+static const char *suffix_of(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	return dot && dot != name ? dot : "";
+}
+
+/* Has the folder an entry of this name, or, for a file, one with the same non-empty suffix? */
+static bool has_kind(const char *folder, const struct dirent *wanted)
+{
+	DIR *entries = opendir(folder);
+	if (!entries) return false;
+	bool found = false;
+	const char *suffix = wanted->d_type == DT_DIR ? "" : suffix_of(wanted->d_name);
+	for (const struct dirent *entry; !found && (entry = readdir(entries)) != NULL;)
+		found = strcmp(entry->d_name, wanted->d_name) == 0 ||
+			(*suffix && strcmp(suffix, suffix_of(entry->d_name)) == 0);
+	closedir(entries);
+	return found;
+}
+
+/* A folder is replaced as a whole. That must never cost somebody the photographs that lie in the folder which he named
+ * by mistake: everything in the old one must be of a kind that the new one has, too. */
+static iso_status check_replaceable(const char *old, const char *new, iso_error *err)
+{
+	DIR *entries = opendir(old);
+	if (!entries) return iso_fail_errno(err, old, "cannot look into the folder that is to be replaced");
+	iso_status status = ISO_OK;
+	for (const struct dirent *entry; status == ISO_OK && (entry = readdir(entries)) != NULL;) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+		if (!has_kind(new, entry))
+			status = iso_fail(err, ISO_BAD_USAGE, old, "choose another folder or move its contents away",
+					  "this folder would be replaced, but it holds other things, such as '%.200s'",
+					  entry->d_name);
+	}
+	closedir(entries);
+	return status;
+}
+
+/* Puts a folder in the place of an existing one: in one step where the file system can swap two names, else by moving the
+ * old one aside first, because rename() does not replace a folder that has something in it. */
+static iso_status replace_folder(const char *temporary, const char *path, iso_error *err)
+{
+	const iso_status status = check_replaceable(path, temporary, err);
+	if (status != ISO_OK) return status;
+	if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+		iso_remove_tree(temporary);
+		return ISO_OK;
+	}
+	char aside[PATH_MAX + 8];
+	snprintf(aside, sizeof aside, "%s.old", temporary);
+	iso_remove_tree(aside);
+	if (rename(path, aside) != 0) return iso_fail_errno(err, path, "cannot move the old folder aside");
+	if (rename(temporary, path) != 0) {
+		const iso_status failed = iso_fail_errno(err, path, "cannot rename into place");
+		(void)rename(aside, path);
+		return failed;
+	}
+	iso_remove_tree(aside);
+	return ISO_OK;
+}
+
 iso_status iso_output_commit(iso_output *output, iso_error *err)
 {
-	struct stat info;
-	iso_status status = flush(output->temporary, err);
-	if (status == ISO_OK && lstat(output->path, &info) == 0 && S_ISDIR(info.st_mode)) {
-		/* rename() cannot replace a folder that has something in it: move the old one aside first. */
-		iso_output old;
-		status = iso_output_begin(&old, output->path, err);
-		if (status == ISO_OK) {
-			char aside[PATH_MAX];
-			if ((size_t)snprintf(aside, sizeof aside, "%s.old", output->temporary) >= sizeof aside ||
-			    rename(output->path, aside) != 0)
-				status = iso_fail_errno(err, output->path, "cannot move the old folder aside");
-			else if (rename(output->temporary, output->path) != 0) {
-				status = iso_fail_errno(err, output->path, "cannot rename into place");
-				(void)rename(aside, output->path);
-			} else
-				iso_remove_tree(aside);
-		}
-	} else if (status == ISO_OK && rename(output->temporary, output->path) != 0)
-		status = iso_fail_errno(err, output->path, "cannot rename into place");
+	struct stat written, old;
+	iso_status status = ISO_OK;
+	if (lstat(output->temporary, &written) != 0)
+		status = iso_fail_errno(err, output->path, "cannot find what was just written");
+	const bool folder = status == ISO_OK && S_ISDIR(written.st_mode);
+	if (status == ISO_OK) status = flush(output->temporary, folder, err);
+	if (status == ISO_OK) {
+		if (folder && lstat(output->path, &old) == 0 && S_ISDIR(old.st_mode))
+			status = replace_folder(output->temporary, output->path, err);
+		else if (rename(output->temporary, output->path) != 0)
+			status = iso_fail_errno(err, output->path, "cannot rename into place");
+	}
 	if (status != ISO_OK) iso_output_discard(output);
 	output->temporary[0] = '\0';
 	return status;
@@ -103,8 +161,9 @@ iso_status iso_output_write(const char *path, const void *bytes, size_t size, is
 iso_status iso_make_directory(const char *path, iso_error *err)
 {
 	char part[PATH_MAX];
-	if (strlen(path) >= sizeof part)
-		return iso_fail(err, ISO_BAD_USAGE, path, "give a shorter path", "the name is too long");
+	if (!*path || strlen(path) >= sizeof part)
+		return iso_fail(err, ISO_BAD_USAGE, path, "give a shorter path", "the folder's name is %s",
+				*path ? "too long" : "empty");
 	strcpy(part, path);
 	for (char *at = part + 1;; at++) {
 		if (*at != '/' && *at != '\0') continue;
@@ -133,50 +192,61 @@ void iso_remove_tree(const char *path)
 	(void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-iso_status iso_read_file(const char *path, size_t max_bytes, char **text, size_t *size, iso_error *err)
+iso_status iso_open_to_read(const char *path, FILE **out, iso_error *err)
 {
-	*text = NULL;
+	*out = NULL;
 	FILE *file = fopen(path, "rb");
 	if (!file) {
-		const iso_status kind = errno == ENOENT || errno == EACCES || errno == ENOTDIR ? ISO_BAD_INPUT : ISO_IO;
-		return iso_fail(err, kind, path, "check the name and that it may be read", "cannot open: %s",
-				strerror(errno));
+		const int code = errno;
+		const bool shortage = code == EMFILE || code == ENFILE || code == ENOMEM || code == EIO;
+		return iso_fail(err, shortage ? ISO_IO : ISO_BAD_INPUT, path, "check the name and that it may be read",
+				"cannot open: %s", strerror(code));
 	}
 	struct stat info;
 	if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
 		fclose(file);
 		return iso_fail(err, ISO_BAD_INPUT, path, "name a file", "this is a folder");
 	}
-	size_t used = 0, room = 4096;
-	char *bytes = malloc(room + 1);
-	iso_status status = bytes ? ISO_OK : iso_fail_memory(err, "reading a file", room);
-	while (status == ISO_OK) {
-		const size_t got = fread(bytes + used, 1, room - used, file);
-		used += got;
-		if (used < room) {
-			if (ferror(file)) status = iso_fail_errno(err, path, "cannot read");
-			break;
-		}
-		if (room > max_bytes) {
-			status = iso_fail(err, ISO_BAD_INPUT, path, "check that this is the right file",
-					  "larger than the %zu bytes that such a file may have", max_bytes);
-			break;
-		}
-		char *more = realloc(bytes, 2 * room + 1);
-		if (!more) {
-			status = iso_fail_memory(err, "reading a file", 2 * room);
-			break;
-		}
-		bytes = more;
+	*out = file;
+	return ISO_OK;
+}
+
+static iso_status read_all(FILE *file, const char *path, size_t max_bytes, char **text, size_t *size, iso_error *err)
+{
+	size_t room = 4096;
+	*size = 0;
+	*text = malloc(room + 1);
+	if (!*text) return iso_fail_memory(err, "reading a file", room);
+	for (;;) {
+		*size += fread(*text + *size, 1, room - *size, file);
+		if (ferror(file)) return iso_fail_errno(err, path, "cannot read");
+		if (*size > max_bytes)
+			return iso_fail(err, ISO_BAD_INPUT, path, "check that this is the right file",
+					"larger than the %zu bytes that such a file may have", max_bytes);
+		if (*size < room) break;
+		char *more = realloc(*text, 2 * room + 1);
+		if (!more) return iso_fail_memory(err, "reading a file", 2 * room);
+		*text = more;
 		room *= 2;
 	}
+	(*text)[*size] = '\0';
+	return ISO_OK;
+}
+
+iso_status iso_read_file(const char *path, size_t max_bytes, char **text, size_t *size, iso_error *err)
+{
+	*text = NULL;
+	FILE *file;
+	iso_status status = iso_open_to_read(path, &file, err);
+	if (status != ISO_OK) return status;
+	size_t used;
+	status = read_all(file, path, max_bytes, text, &used, err);
 	fclose(file);
 	if (status != ISO_OK) {
-		free(bytes);
+		free(*text);
+		*text = NULL;
 		return status;
 	}
-	bytes[used] = '\0';
-	*text = bytes;
 	if (size) *size = used;
 	return ISO_OK;
 }

@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "isotrace/status.h"
 
@@ -21,7 +22,8 @@ typedef struct iso_output {
 /* Chooses the temporary name; creates nothing. */
 iso_status iso_output_begin(iso_output *output, const char *path, iso_error *err);
 /* Makes what was written at `temporary` (file or folder) durable and gives it its name. A folder replaces an existing
- * one. On failure the temporary is removed. */
+ * one, unless that holds things of another kind (by name or suffix) than the new one: ISO_BAD_USAGE, and nothing is lost.
+ * A file never replaces a folder. On failure the temporary is removed. */
 iso_status iso_output_commit(iso_output *output, iso_error *err);
 /* Removes the temporary (file or folder). Safe when nothing was begun or written. */
 void iso_output_discard(iso_output *output);
@@ -33,6 +35,8 @@ iso_status iso_output_write(const char *path, const void *bytes, size_t size, is
 iso_status iso_make_directory(const char *path, iso_error *err);
 /* rm -r of a file or folder; ignores what is not there. */
 void iso_remove_tree(const char *path);
+/* Opens a file for reading; what is not there, may not be read or is a folder: ISO_BAD_INPUT. */
+iso_status iso_open_to_read(const char *path, FILE **out, iso_error *err);
 /* Reads a whole file (at most max_bytes, else ISO_BAD_INPUT); *text is NUL-terminated and owned by the caller. */
 iso_status iso_read_file(const char *path, size_t max_bytes, char **text, size_t *size, iso_error *err);
 

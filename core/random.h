@@ -17,10 +17,11 @@ typedef struct iso_random {
 
 iso_random iso_random_begin(uint64_t seed, uint64_t stream);
 uint32_t iso_random_u32(iso_random *random);
-double iso_random_uniform(iso_random *random);                /* (0, 1), 53 bits, never 0 or 1 */
-double iso_random_gaussian(iso_random *random);               /* mean 0, standard deviation 1 */
-double iso_random_exponential(iso_random *random);            /* mean 1 */
-uint64_t iso_random_poisson(iso_random *random, double mean); /* exact below 30, else by transformed rejection (PTRS) */
+double iso_random_uniform(iso_random *random);     /* (0, 1), 52 bits, never 0 or 1 */
+double iso_random_gaussian(iso_random *random);    /* mean 0, standard deviation 1 */
+double iso_random_exponential(iso_random *random); /* mean 1 */
+/* By products of uniforms below a mean of 30, by transformed rejection (PTRS) up to 1e12, by the normal distribution above. */
+uint64_t iso_random_poisson(iso_random *random, double mean);
 void iso_random_direction(iso_random *random, double direction[3]); /* isotropic unit vector */
 
 #endif

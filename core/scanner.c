@@ -39,8 +39,8 @@ iso_status iso_scanner_from_rings(const iso_ring_description *d, iso_scanner **o
 {
 	*out = NULL;
 	if (d->rings < 1 || d->crystals_per_ring < 2 || (uint64_t)d->rings * d->crystals_per_ring > 100000000u ||
-	    !(d->radius_mm > 0) || !(d->mean_depth_mm >= 0) || !(d->ring_spacing_mm > 0) ||
-	    !isfinite(d->first_angle_rad))
+	    !(d->radius_mm > 0 && d->radius_mm < 1e6) || !(d->mean_depth_mm >= 0 && d->mean_depth_mm < 1e6) ||
+	    !(d->ring_spacing_mm > 0 && d->ring_spacing_mm < 1e6) || !isfinite(d->first_angle_rad))
 		return iso_fail(err, ISO_BAD_INPUT, NULL,
 				"state rings, crystals per ring, radius_mm and ring_spacing_mm, all > 0",
 				"a scanner of %u rings of %u crystals, radius %g mm, spacing %g mm is impossible",
@@ -113,11 +113,15 @@ iso_status iso_scanner_check(const iso_scanner *scanner, const char *file, iso_e
 		return iso_fail(err, ISO_BAD_INPUT, file, "give limits >= 0 mm, or leave them out",
 				"the pair rule has a negative limit");
 	const iso_tof *tof = &scanner->tof;
-	if (tof->bins != 0 &&
-	    (tof->bins < 0 || tof->bins % 2 == 0 || tof->bins > 32767 || !(tof->fwhm_ps > 0) || !(tof->bin_ps > 0)))
+	if (tof->bins != 0 && (tof->bins < 0 || tof->bins % 2 == 0 || tof->bins > 32767 || !(tof->fwhm_ps > 0) ||
+			       !(tof->bin_ps > 0) || !isfinite(tof->fwhm_ps) || !isfinite(tof->bin_ps)))
 		return iso_fail(err, ISO_BAD_INPUT, file, "state fwhm_ps, bin_ps and an odd number of bins",
 				"TOF of %d bins of %g ps with a resolution of %g ps", tof->bins, tof->bin_ps,
 				tof->fwhm_ps);
+	if (!isnan(scanner->calibration_factor) &&
+	    !(scanner->calibration_factor > 0 && isfinite(scanner->calibration_factor)))
+		return iso_fail(err, ISO_BAD_INPUT, file, "give a factor > 0, or none", "a calibration factor of %g",
+				scanner->calibration_factor);
 	return ISO_OK;
 }
 
@@ -132,8 +136,9 @@ bool iso_scanner_pair_allowed(const iso_scanner *scanner, uint32_t a, uint32_t b
 	const double across = dx * dx + dy * dy, shortest = scanner->rule.min_distance_mm - slack;
 	if (shortest > 0 && across + dz * dz < shortest * shortest) return false;
 	if (isinf(scanner->rule.max_transaxial_offset_mm)) return true;
-	/* distance of the axis from the line seen along z: |p x d| / |d| */
-	const double cross = (double)p[0] * dy - (double)p[1] * dx,
+	/* Distance of the axis from the line seen along z: |p x q| / |q - p|. Products of floats are exact in double, so that
+	 * (a, b) and (b, a) get the same answer to the last bit. */
+	const double cross = (double)p[0] * (double)q[1] - (double)p[1] * (double)q[0],
 		     widest = scanner->rule.max_transaxial_offset_mm + slack;
 	return across > 0 ? cross * cross <= widest * widest * across
 			  : (double)p[0] * (double)p[0] + (double)p[1] * (double)p[1] <= widest * widest;

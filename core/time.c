@@ -56,10 +56,11 @@ iso_status iso_time_parse(const char *text, const char *file, double *utc_s, iso
 	    !digits(&at, 2, &minute) || !character(&at, ':') || !digits(&at, 2, &second))
 		return iso_fail(err, ISO_BAD_INPUT, file, REMEDY, "'%s' has no time of day", text);
 	double fraction = 0, scale = 0.1;
-	if (character(&at, '.'))
+	if (character(&at, '.') && *at >= '0' && *at <= '9')
 		for (; *at >= '0' && *at <= '9'; at++, scale /= 10) fraction += scale * (*at - '0');
-	if (!zone(&at, &offset_s) || *at)
+	if (!zone(&at, &offset_s))
 		return iso_fail(err, ISO_BAD_INPUT, file, REMEDY, "'%s' does not say its time zone", text);
+	if (*at) return iso_fail(err, ISO_BAD_INPUT, file, REMEDY, "'%s' has something after its time zone", text);
 	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 	if (month < 1 || month > 12 || day < 1 || day > days[month - 1] + (leap && month == 2) || hour > 23 ||
@@ -92,10 +93,16 @@ static struct tm split(double utc_s, int *microseconds)
 	return parts;
 }
 
+/* Years 1000 to 9999: those that four digits write. */
+static bool writable(double utc_s)
+{
+	return utc_s >= -30610224000.0 && utc_s < 253402300799.0;
+}
+
 char *iso_time_text(double utc_s, char text[40])
 {
 	text[0] = '\0';
-	if (!isfinite(utc_s) || fabs(utc_s) > 2e11) return text;
+	if (!writable(utc_s)) return text;
 	int micro;
 	const struct tm t = split(utc_s, &micro);
 	char fraction[16] = "";
@@ -109,7 +116,7 @@ char *iso_time_text(double utc_s, char text[40])
 void iso_time_dicom(double utc_s, char date[9], char time[14])
 {
 	date[0] = time[0] = '\0';
-	if (!isfinite(utc_s) || fabs(utc_s) > 2e11) return;
+	if (!writable(utc_s)) return;
 	int micro;
 	const struct tm t = split(utc_s, &micro);
 	char whole[8];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Tables as spreadsheets write them (RFC 4180, UTF-8 with or without a byte order mark, LF or CRLF). Lines that start
- * with # and empty lines are skipped; fields are trimmed. */
+ * Tables as spreadsheets write them (RFC 4180, UTF-8 with or without a byte order mark, LF, CRLF or CR). Lines that
+ * start with # and lines of nothing but commas and blanks are skipped; fields are trimmed. A column has a name of
+ * its own or none. */
 #ifndef ISOTRACE_IO_CSV_H
 #define ISOTRACE_IO_CSV_H
 

@@ -61,8 +61,10 @@ iso_status iso_grid_check(const iso_grid *grid, const char *file, iso_error *err
 iso_status iso_image_create(const iso_grid *grid, iso_unit unit, iso_image **out, iso_error *err);
 void iso_image_free(iso_image *image);
 
-/* Resamples by volume-weighted averaging when the target is coarser and trilinear interpolation when it is
- * finer (outside the source: outside_value). The unit is kept. */
+/* Resamples: along an axis where the target is coarser, by averaging weighted with the overlap in volume; where it is not,
+ * by linear interpolation between voxel centres. Outside the source: outside_value, in proportion. Exact for grids
+ * whose axes are parallel, also flipped or exchanged; else by averaging trilinear samples, two per source voxel
+ * along each axis. The unit is kept; not meant for labels. */
 iso_status iso_image_resample(const iso_image *source, const iso_grid *target, float outside_value, iso_image **out,
 			      iso_error *err);
 

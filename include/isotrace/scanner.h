@@ -72,7 +72,8 @@ iso_status iso_scanner_create(uint32_t elements, const char *name, iso_scanner *
 iso_status iso_scanner_copy(const iso_scanner *scanner, iso_scanner **out, iso_error *err);
 void iso_scanner_free(iso_scanner *scanner);
 
-/* Positions finite, normals unit vectors, efficiencies finite and >= 0, at least 2 elements for PET. */
+/* Positions finite, normals unit vectors, efficiencies finite and >= 0, at least 2 elements for PET, rule and TOF
+ * possible, calibration factor > 0 or none. */
 iso_status iso_scanner_check(const iso_scanner *scanner, const char *file, iso_error *err);
 
 /* Can elements a and b be in coincidence? Symmetric. */

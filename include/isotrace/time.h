@@ -15,10 +15,11 @@ extern "C" {
  * without a zone is refused: ISO_BAD_INPUT, with file (may be NULL) named in the error. */
 iso_status iso_time_parse(const char *text, const char *file, double *utc_s, iso_error *err);
 
-/* Writes "YYYY-MM-DDTHH:MM:SS.ffffffZ" (fraction left out when zero) into text[40]; "" for NAN. Returns text. */
+/* Writes "YYYY-MM-DDTHH:MM:SS.ffffffZ" (fraction left out when zero) into text[40]; "" for NAN and beyond
+ * the years 1000 to 9999. Returns text. */
 char *iso_time_text(double utc_s, char text[40]);
 
-/* Splits into UTC calendar parts for DICOM: date[9] "YYYYMMDD", time[14] "HHMMSS.ffffff". */
+/* Splits into UTC calendar parts for DICOM: date[9] "YYYYMMDD", time[14] "HHMMSS.ffffff"; both "" as above. */
 void iso_time_dicom(double utc_s, char date[9], char time[14]);
 
 #ifdef __cplusplus
