@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "io/sidecar.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/output.h"
+#include "isotrace/time.h"
+
+/* Where each number and text of a volume stands, so that writer and reader cannot differ. */
+typedef struct {
+	const char *key;
+	size_t offset;
+} number_field;
+
+typedef struct {
+	const char *key;
+	size_t offset, size;
+} text_field;
+
+#define NUMBER(key, member)                       \
+	{                                         \
+		key, offsetof(iso_volume, member) \
+	}
+#define TEXT(key, member)                                                          \
+	{                                                                          \
+		key, offsetof(iso_volume, member), sizeof((iso_volume *)0)->member \
+	}
+
+static const number_field volume_numbers[] = {
+    NUMBER("decay_reference_s", decay_reference_s),
+    NUMBER("half_life_s", half_life_s),
+    NUMBER("branching_fraction", branching_fraction),
+    NUMBER("calibration_factor", calibration_factor),
+    NUMBER("calibration_uncertainty", calibration_uncertainty),
+    {NULL, 0},
+};
+static const number_field acquisition_numbers[] = {
+    NUMBER("duration_s", acquisition.duration_s),
+    NUMBER("injected_activity_bq", acquisition.injected_activity_bq),
+    NUMBER("energy_window_low_kev", acquisition.energy_window_kev[0]),
+    NUMBER("energy_window_high_kev", acquisition.energy_window_kev[1]),
+    NUMBER("half_life_s", acquisition.half_life_s),
+    NUMBER("branching_fraction", acquisition.branching_fraction),
+    {NULL, 0},
+};
+static const number_field acquisition_times[] = {
+    NUMBER("start_utc", acquisition.start_utc_s),
+    NUMBER("injection_utc", acquisition.injection_utc_s),
+    {NULL, 0},
+};
+static const text_field acquisition_texts[] = {
+    TEXT("scanner_name", acquisition.scanner_name),
+    TEXT("nuclide", acquisition.nuclide),
+    TEXT("tracer", acquisition.tracer),
+    TEXT("subject", acquisition.subject),
+    {NULL, 0, 0},
+};
+static const text_field correction_texts[] = {
+    TEXT("randoms", corrections.randoms),
+    TEXT("attenuation", corrections.attenuation),
+    TEXT("scatter", corrections.scatter),
+    TEXT("normalisation", corrections.normalisation),
+    TEXT("dead_time", corrections.dead_time),
+    TEXT("decay", corrections.decay),
+    TEXT("branching", corrections.branching),
+    TEXT("calibration", corrections.calibration),
+    TEXT("resolution", corrections.resolution),
+    TEXT("post_filter", corrections.post_filter),
+    {NULL, 0, 0},
+};
+static const number_field fact_numbers[] = {
+    NUMBER("prompts", facts.prompts),
+    NUMBER("delayeds", facts.delayeds),
+    {NULL, 0},
+};
+static const text_field fact_texts[] = {
+    TEXT("method", facts.method),
+    TEXT("input", facts.input),
+    TEXT("input_sha256", facts.input_sha256),
+    TEXT("software", facts.software),
+    {NULL, 0, 0},
+};
+
+#define COUNT(fields) (sizeof(fields) / sizeof *(fields)-1)
+
+static json_t *number_or_null(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+static void put_numbers(json_t *object, const number_field *fields, const iso_volume *volume)
+{
+	for (; fields->key; fields++)
+		(void)json_object_set_new(object, fields->key,
+					  number_or_null(*(const double *)((const char *)volume + fields->offset)));
+}
+
+static void put_times(json_t *object, const number_field *fields, const iso_volume *volume)
+{
+	for (; fields->key; fields++) {
+		char text[40];
+		iso_time_text(*(const double *)((const char *)volume + fields->offset), text);
+		(void)json_object_set_new(object, fields->key, text[0] ? json_string(text) : json_null());
+	}
+}
+
+static void put_texts(json_t *object, const text_field *fields, const iso_volume *volume)
+{
+	for (; fields->key; fields++)
+		(void)json_object_set_new(object, fields->key, json_string((const char *)volume + fields->offset));
+}
+
+static json_t *triple(const double value[3])
+{
+	return json_pack("[fff]", value[0], value[1], value[2]);
+}
+
+static json_t *isotrace_object(const iso_volume *volume)
+{
+	const iso_grid *grid = &volume->grid;
+	json_t *object = json_object(), *part;
+	(void)json_object_set_new(object, "format", json_string("isotrace volume 1"));
+	(void)json_object_set_new(object, "unit", json_string(iso_unit_text(volume->unit)));
+	(void)json_object_set_new(object, "grid",
+				  json_pack("{s:[III],s:o,s:o,s:[ooo]}", "size", (json_int_t)grid->size[0],
+					    (json_int_t)grid->size[1], (json_int_t)grid->size[2], "voxel_mm",
+					    triple(grid->voxel_mm), "origin_mm", triple(grid->origin_mm), "direction",
+					    triple(grid->direction[0]), triple(grid->direction[1]),
+					    triple(grid->direction[2])));
+	part = json_array();
+	for (size_t f = 0; f < volume->frames; f++)
+		(void)json_array_append_new(part, json_pack("{s:f,s:f}", "start_s", volume->frame[f].start_s,
+							    "duration_s", volume->frame[f].duration_s));
+	(void)json_object_set_new(object, "frames", part);
+	(void)json_object_set_new(object, "replicates", json_integer((json_int_t)volume->replicates));
+	put_numbers(object, volume_numbers, volume);
+	part = json_object();
+	(void)json_object_set_new(part, "modality", json_string(iso_modality_text(volume->acquisition.modality)));
+	put_texts(part, acquisition_texts, volume);
+	put_times(part, acquisition_times, volume);
+	put_numbers(part, acquisition_numbers, volume);
+	(void)json_object_set_new(object, "acquisition", part);
+	part = json_object();
+	put_texts(part, correction_texts, volume);
+	(void)json_object_set_new(object, "corrections", part);
+	part = json_object();
+	put_texts(part, fact_texts, volume);
+	(void)json_object_set_new(part, "iterations", json_integer(volume->facts.iterations));
+	(void)json_object_set_new(part, "subsets", json_integer(volume->facts.subsets));
+	put_numbers(part, fact_numbers, volume);
+	(void)json_object_set_new(object, "reconstruction", part);
+	return object;
+}
+
+/* BIDS counts from TimeZero, a clock time in whole seconds; it is here the second in which the scan began. */
+static void put_bids_times(json_t *root, const iso_volume *volume)
+{
+	const iso_acquisition *a = &volume->acquisition;
+	double offset_s = 0;
+	if (isfinite(a->start_utc_s)) {
+		char text[40];
+		offset_s = a->start_utc_s - floor(a->start_utc_s);
+		iso_time_text(floor(a->start_utc_s), text);
+		(void)json_object_set_new(root, "TimeZero", json_stringn(text + 11, 8));
+		if (isfinite(a->injection_utc_s))
+			(void)json_object_set_new(root, "InjectionStart",
+						  json_real(a->injection_utc_s - floor(a->start_utc_s)));
+	}
+	(void)json_object_set_new(root, "ScanStart", json_real(offset_s));
+	json_t *starts = json_array(), *durations = json_array(), *factors = json_array();
+	const double lambda = log(2.0) / volume->half_life_s;
+	for (size_t f = 0; f < volume->frames; f++) {
+		const iso_frame *frame = &volume->frame[f];
+		(void)json_array_append_new(starts, json_real(frame->start_s + offset_s));
+		(void)json_array_append_new(durations, json_real(frame->duration_s));
+		const double x = lambda * frame->duration_s; /* mean activity over the frame to the reference time */
+		const double within = x > 0 ? x / -expm1(-x) : 1;
+		(void)json_array_append_new(
+		    factors, json_real(within * exp(lambda * (frame->start_s - volume->decay_reference_s))));
+	}
+	(void)json_object_set_new(root, "FrameTimesStart", starts);
+	(void)json_object_set_new(root, "FrameDuration", durations);
+	const bool corrected = isfinite(volume->decay_reference_s);
+	(void)json_object_set_new(root, "ImageDecayCorrected", json_boolean(corrected));
+	(void)json_object_set_new(root, "ImageDecayCorrectionTime",
+				  corrected ? json_real(volume->decay_reference_s + offset_s) : json_null());
+	if (corrected && volume->half_life_s > 0 && isfinite(volume->half_life_s))
+		(void)json_object_set_new(root, "DecayCorrectionFactor", factors);
+	else
+		json_decref(factors);
+}
+
+static void put_known(json_t *root, const char *key, const char *text)
+{
+	if (text[0]) (void)json_object_set_new(root, key, json_string(text));
+}
+
+static void put_bids(json_t *root, const iso_volume *volume)
+{
+	const iso_acquisition *a = &volume->acquisition;
+	const iso_corrections *c = &volume->corrections;
+	put_known(root, "Modality", a->modality == ISO_MODALITY_PET ? "PT" : "");
+	put_known(root, "ManufacturersModelName", a->scanner_name);
+	put_known(root, "TracerName", a->tracer);
+	put_known(root, "TracerRadionuclide", a->nuclide);
+	if (isfinite(a->injected_activity_bq)) {
+		(void)json_object_set_new(root, "InjectedRadioactivity", json_real(a->injected_activity_bq / 1e6));
+		put_known(root, "InjectedRadioactivityUnits", "MBq");
+	}
+	put_bids_times(root, volume);
+	put_known(root, "AcquisitionMode", "list mode");
+	put_known(root, "ReconMethodName", volume->facts.method);
+	put_known(root, "ReconMethodImplementationVersion", volume->facts.software);
+	if (volume->facts.iterations) {
+		(void)json_object_set_new(root, "ReconMethodParameterLabels",
+					  json_pack("[ss]", "subsets", "iterations"));
+		(void)json_object_set_new(root, "ReconMethodParameterUnits", json_pack("[ss]", "none", "none"));
+		(void)json_object_set_new(root, "ReconMethodParameterValues",
+					  json_pack("[ii]", (int)volume->facts.subsets, (int)volume->facts.iterations));
+	}
+	/* The filter's size stands in its text: "Gaussian, FWHM 1.2 mm". */
+	put_known(root, "ReconFilterType", c->post_filter[0] ? c->post_filter : "none");
+	put_known(root, "AttenuationCorrection", c->attenuation[0] ? c->attenuation : "none");
+	put_known(root, "RandomsCorrection", c->randoms[0] ? c->randoms : "none");
+	put_known(root, "ScatterCorrection", c->scatter[0] ? c->scatter : "none");
+	if (isfinite(volume->calibration_factor))
+		(void)json_object_set_new(root, "DoseCalibrationFactor", json_real(volume->calibration_factor));
+}
+
+/* jansson leaves a key out when there is no memory or a text is not UTF-8: count them. */
+static bool is_complete(const json_t *object)
+{
+	return json_object_size(object) == 8 + COUNT(volume_numbers) &&
+	       json_object_size(json_object_get(object, "acquisition")) ==
+		   1 + COUNT(acquisition_texts) + COUNT(acquisition_times) + COUNT(acquisition_numbers) &&
+	       json_object_size(json_object_get(object, "corrections")) == COUNT(correction_texts) &&
+	       json_object_size(json_object_get(object, "reconstruction")) ==
+		   2 + COUNT(fact_texts) + COUNT(fact_numbers);
+}
+
+iso_status iso_sidecar_text(const iso_volume *volume, const char *file, char **text, iso_error *err)
+{
+	*text = NULL;
+	json_t *root = json_object();
+	if (root) {
+		put_known(root, "Units", iso_unit_text(volume->unit));
+		put_bids(root, volume);
+		(void)json_object_set_new(root, "isotrace", isotrace_object(volume));
+	}
+	/* 17 digits bring every double back to its bits. */
+	if (root) *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+	const bool whole = *text && is_complete(json_object_get(root, "isotrace"));
+	json_decref(root);
+	if (whole) return ISO_OK;
+	free(*text);
+	*text = NULL;
+	return iso_fail(err, ISO_BAD_INPUT, file, "use UTF-8 in names and texts, and free memory",
+			"the volume's facts cannot be written as JSON");
+}
+
+/* Reading. The first failure is kept; what follows then does nothing. */
+typedef struct {
+	const char *file;
+	iso_status status;
+	iso_error *err;
+} reader;
+
+static void complain(reader *r, const char *key, const char *what)
+{
+	if (r->status == ISO_OK)
+		r->status = iso_fail(r->err, ISO_BAD_INPUT, r->file,
+				     "restore the sidecar that was written with this image", "'%s' %s", key, what);
+}
+
+static double get_number(reader *r, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	if (json_is_number(value)) return json_number_value(value);
+	if (!json_is_null(value)) complain(r, key, value ? "is no number" : "is missing");
+	return NAN;
+}
+
+static size_t get_count(reader *r, const json_t *object, const char *key, json_int_t high)
+{
+	const json_t *value = json_object_get(object, key);
+	if (json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= high)
+		return (size_t)json_integer_value(value);
+	complain(r, key, value ? "is no count" : "is missing");
+	return 0;
+}
+
+static void get_numbers(reader *r, const json_t *object, const number_field *fields, iso_volume *volume)
+{
+	for (; fields->key; fields++) *(double *)((char *)volume + fields->offset) = get_number(r, object, fields->key);
+}
+
+static void get_times(reader *r, const json_t *object, const number_field *fields, iso_volume *volume)
+{
+	for (; fields->key && r->status == ISO_OK; fields++) {
+		const json_t *value = json_object_get(object, fields->key);
+		double *time = (double *)((char *)volume + fields->offset);
+		*time = NAN;
+		if (json_is_string(value))
+			r->status = iso_time_parse(json_string_value(value), r->file, time, r->err);
+		else if (!json_is_null(value))
+			complain(r, fields->key, value ? "is no time" : "is missing");
+	}
+}
+
+static void get_texts(reader *r, const json_t *object, const text_field *fields, iso_volume *volume)
+{
+	for (; fields->key; fields++) {
+		const char *text = json_string_value(json_object_get(object, fields->key));
+		if (!text)
+			complain(r, fields->key, "is missing or no text");
+		else if (strlen(text) >= fields->size)
+			complain(r, fields->key, "is too long");
+		else
+			strcpy((char *)volume + fields->offset, text);
+	}
+}
+
+static void get_triple(reader *r, const json_t *array, const char *key, double value[3])
+{
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *number = json_array_get(array, i);
+		if (!json_is_number(number)) complain(r, key, "is missing or not three numbers");
+		value[i] = json_number_value(number);
+	}
+}
+
+static void get_grid(reader *r, const json_t *object, iso_grid *grid)
+{
+	double size[3] = {0};
+	get_triple(r, json_object_get(object, "size"), "size", size);
+	get_triple(r, json_object_get(object, "voxel_mm"), "voxel_mm", grid->voxel_mm);
+	get_triple(r, json_object_get(object, "origin_mm"), "origin_mm", grid->origin_mm);
+	const json_t *direction = json_object_get(object, "direction");
+	for (size_t a = 0; a < 3; a++) {
+		get_triple(r, json_array_get(direction, a), "direction", grid->direction[a]);
+		if (!(size[a] >= 1 && size[a] <= 65535 && size[a] == rint(size[a])))
+			complain(r, "size", "is no number of voxels");
+		else
+			grid->size[a] = (size_t)size[a];
+	}
+	if (r->status == ISO_OK) r->status = iso_grid_check(grid, r->file, r->err);
+}
+
+static void get_isotrace(reader *r, const json_t *object, iso_volume *volume)
+{
+	get_grid(r, json_object_get(object, "grid"), &volume->grid);
+	const json_t *frames = json_object_get(object, "frames");
+	for (size_t f = 0; f < volume->frames; f++) {
+		const json_t *frame = json_array_get(frames, f);
+		volume->frame[f].start_s = get_number(r, frame, "start_s");
+		volume->frame[f].duration_s = get_number(r, frame, "duration_s");
+	}
+	volume->replicates = get_count(r, object, "replicates", 32767);
+	get_numbers(r, object, volume_numbers, volume);
+	const json_t *part = json_object_get(object, "acquisition");
+	const char *modality = json_string_value(json_object_get(part, "modality"));
+	if (modality)
+		volume->acquisition.modality = iso_modality_from_text(modality);
+	else
+		complain(r, "modality", "is missing");
+	get_texts(r, part, acquisition_texts, volume);
+	get_times(r, part, acquisition_times, volume);
+	get_numbers(r, part, acquisition_numbers, volume);
+	get_texts(r, json_object_get(object, "corrections"), correction_texts, volume);
+	part = json_object_get(object, "reconstruction");
+	get_texts(r, part, fact_texts, volume);
+	get_numbers(r, part, fact_numbers, volume);
+	volume->facts.iterations = (unsigned)get_count(r, part, "iterations", 1000000);
+	volume->facts.subsets = (unsigned)get_count(r, part, "subsets", 1000000);
+}
+
+/* A sidecar that another program wrote: what BIDS states, and nothing else. BIDS clock times have no date, so that the
+ * absolute times stay unknown. */
+static void get_bids(reader *r, const json_t *root, iso_volume *volume)
+{
+	const double scan_start_s = get_number(r, root, "ScanStart");
+	const json_t *starts = json_object_get(root, "FrameTimesStart"),
+		     *durations = json_object_get(root, "FrameDuration");
+	if (!isfinite(scan_start_s)) complain(r, "ScanStart", "is not known");
+	if (json_array_size(durations) != volume->frames)
+		complain(r, "FrameDuration", "has not one entry per FrameTimesStart");
+	for (size_t f = 0; f < volume->frames; f++) {
+		const json_t *start = json_array_get(starts, f), *duration = json_array_get(durations, f);
+		if (!json_is_number(start) || !json_is_number(duration))
+			complain(r, "FrameTimesStart", "or FrameDuration holds something that is no number");
+		volume->frame[f].start_s = json_number_value(start) - scan_start_s;
+		volume->frame[f].duration_s = json_number_value(duration);
+	}
+	if (json_is_true(json_object_get(root, "ImageDecayCorrected")))
+		volume->decay_reference_s = get_number(r, root, "ImageDecayCorrectionTime") - scan_start_s;
+	else if (!json_is_false(json_object_get(root, "ImageDecayCorrected")))
+		complain(r, "ImageDecayCorrected", "is not stated");
+	const char *nuclide = json_string_value(json_object_get(root, "TracerRadionuclide"));
+	const char *tracer = json_string_value(json_object_get(root, "TracerName"));
+	const char *scanner = json_string_value(json_object_get(root, "ManufacturersModelName"));
+	snprintf(volume->acquisition.nuclide, sizeof volume->acquisition.nuclide, "%s", nuclide ? nuclide : "");
+	snprintf(volume->acquisition.tracer, sizeof volume->acquisition.tracer, "%s", tracer ? tracer : "");
+	snprintf(volume->acquisition.scanner_name, sizeof volume->acquisition.scanner_name, "%s",
+		 scanner ? scanner : "");
+}
+
+/* "Bq/mL" and the other texts of iso_unit_text; a unit that is not stated is not guessed. */
+static iso_unit get_unit(reader *r, const json_t *root, const json_t *own)
+{
+	const char *bids = json_string_value(json_object_get(root, "Units"));
+	const char *unit = own ? json_string_value(json_object_get(own, "unit")) : bids;
+	if (!bids || !unit) {
+		complain(r, "Units", "is missing: the unit of the voxels is not stated");
+		return ISO_UNIT_UNKNOWN;
+	}
+	if (strcmp(bids, unit) != 0) complain(r, "Units", "and isotrace.unit contradict each other");
+	if (iso_unit_from_text(unit) == ISO_UNIT_UNKNOWN) complain(r, "Units", "is a unit that isotrace does not know");
+	return iso_unit_from_text(unit);
+}
+
+iso_status iso_sidecar_read(const char *path, iso_volume **out, iso_error *err)
+{
+	*out = NULL;
+	char *text;
+	size_t size;
+	iso_status status = iso_read_file(path, (size_t)64 << 20, &text, &size, err);
+	if (status != ISO_OK) return status;
+	json_error_t where;
+	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+	free(text);
+	if (!json_is_object(root)) {
+		json_decref(root);
+		return iso_fail_at(err, ISO_BAD_INPUT, path, ISO_POSITION_LINE, where.line,
+				   "restore the sidecar that was written with this image", "no JSON object: %s",
+				   where.text);
+	}
+	reader r = {.file = path, .status = ISO_OK, .err = err};
+	const json_t *own = json_object_get(root, "isotrace");
+	const json_t *frames = own ? json_object_get(own, "frames") : json_object_get(root, "FrameTimesStart");
+	const iso_unit unit = get_unit(&r, root, own);
+	if (json_array_size(frames) < 1 || json_array_size(frames) > 32767)
+		complain(&r, own ? "frames" : "FrameTimesStart", "is missing or no list of frames");
+	iso_volume *volume = NULL;
+	if (r.status == ISO_OK) {
+		volume = calloc(1, sizeof *volume);
+		if (volume) volume->frame = calloc(json_array_size(frames), sizeof *volume->frame);
+		if (!volume || !volume->frame) r.status = iso_fail_memory(err, "a sidecar", json_array_size(frames));
+	}
+	if (r.status == ISO_OK) {
+		volume->unit = unit;
+		volume->frames = json_array_size(frames);
+		volume->acquisition = iso_acquisition_unknown();
+		volume->decay_reference_s = volume->half_life_s = volume->branching_fraction = NAN;
+		volume->calibration_factor = volume->calibration_uncertainty = NAN;
+		if (own)
+			get_isotrace(&r, own, volume);
+		else
+			get_bids(&r, root, volume);
+	}
+	for (size_t f = 0; r.status == ISO_OK && f < volume->frames; f++)
+		if (!isfinite(volume->frame[f].start_s) || !(volume->frame[f].duration_s >= 0))
+			complain(&r, "frames", "holds a frame without start or duration");
+	json_decref(root);
+	if (r.status != ISO_OK) {
+		iso_volume_free(volume);
+		return r.status;
+	}
+	*out = volume;
+	return ISO_OK;
+}
