@@ -410,15 +410,17 @@ static void key_changes_with_all_that_matters(void)
 		count++;                                                                          \
 		undo;                                                                             \
 	} while (0)
+	const iso_grid same = grid, mu_same = mu->grid;
+	const float voxel = mu->voxels[77], efficiency = scanner->efficiency[3], place = scanner->position_mm[9];
 	KEY((void)0, (void)0);
-	KEY(grid.size[0]++, grid.size[0]--);
-	KEY(grid.voxel_mm[1] = 3.001, grid.voxel_mm[1] = 3.0);
-	KEY(grid.origin_mm[2] += 0.5, grid.origin_mm[2] -= 0.5);
-	KEY(mu->voxels[77] += 0.125f, mu->voxels[77] -= 0.125f);
-	KEY(mu->grid.origin_mm[0] += 1, mu->grid.origin_mm[0] -= 1);
-	KEY(mu->grid.voxel_mm[2] *= 2, mu->grid.voxel_mm[2] /= 2);
-	KEY(scanner->efficiency[3] *= 2, scanner->efficiency[3] /= 2);
-	KEY(scanner->position_mm[9] += 1, scanner->position_mm[9] -= 1);
+	KEY(grid.size[0]++, grid = same);
+	KEY(grid.voxel_mm[1] = 3.001, grid = same);
+	KEY(grid.origin_mm[2] += 0.5, grid = same);
+	KEY(mu->voxels[77] += 0.125f, mu->voxels[77] = voxel);
+	KEY(mu->grid.origin_mm[0] += 1, mu->grid = mu_same);
+	KEY(mu->grid.voxel_mm[2] *= 2, mu->grid = mu_same);
+	KEY(scanner->efficiency[3] *= 2, scanner->efficiency[3] = efficiency);
+	KEY(scanner->position_mm[9] += 1, scanner->position_mm[9] = place);
 	KEY(scanner->normal[2] = 0.01f, scanner->normal[2] = 0);
 	KEY(scanner->rule.max_axial_difference_mm = 9, scanner->rule.max_axial_difference_mm = 7);
 	KEY(scanner->attenuation_per_mm = NAN, scanner->attenuation_per_mm = mu_per_mm);
