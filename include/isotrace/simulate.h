@@ -70,7 +70,8 @@ typedef struct iso_scene {
 
 /* Reads SCENE.yaml (docs/scene-file.md). */
 iso_status iso_scene_read(const char *path, iso_scene **out, iso_error *err);
-/* Volumes, masses, activities of the organs. */
+/* Checks the scene and fills in the volumes, masses and activities of its organs, and the detector's mean depth of
+ * interaction when it is NAN. */
 iso_status iso_scene_prepare(iso_scene *scene, iso_error *err);
 void iso_scene_free(iso_scene *scene);
 

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * From a decay to two crystals. Everything here is read-only once made, so that threads share it. */
+#ifndef ISOTRACE_SIMULATE_TRANSPORT_H
+#define ISOTRACE_SIMULATE_TRANSPORT_H
+
+#include "core/random.h"
+#include "simulate/body.h"
+#include "simulate/detector.h"
+#include "simulate/positron.h"
+
+/* What became of a photon or of a pair. Scattered photons will get fates of their own. */
+typedef enum iso_fate {
+	ISO_FATE_DETECTED = 0,
+	ISO_FATE_MISSED,     /* leaves through the bore's ends */
+	ISO_FATE_PENETRATED, /* passes the crystals without an interaction */
+	ISO_FATE_ABSORBED,   /* absorbed or scattered in the body */
+	ISO_FATE_NOT_PAIRED, /* a pair that the rule excludes, or too far apart in time */
+	ISO_FATES
+} iso_fate;
+
+typedef struct iso_transport {
+	const iso_scene *scene;
+	iso_body body;
+	iso_scanner *scanner;
+	iso_annulus annulus;
+	iso_positron_range range;
+	double *shape_cumulative; /* [shapes] running sum of concentration x whole volume, last = 1 */
+	double activity_bq;       /* at the start of the scan, all organs */
+	double positrons_per_s;   /* at the start of the scan */
+	double decay_per_s;       /* ln 2 / half-life */
+	double energy_acceptance; /* of a 511 keV photon that interacted */
+	double acollinearity_rad; /* standard deviation in each of the two transverse directions; 0 = none */
+	double half_window_ps;    /* tau */
+	double time_sigma_ps;     /* of a coincidence */
+	double singles_per_s;     /* photons recorded per second at the start of the scan; 0 until estimated */
+} iso_transport;
+
+/* The scene must be prepared and outlive the transport. */
+iso_status iso_transport_create(const iso_scene *scene, iso_transport **out, iso_error *err);
+void iso_transport_free(iso_transport *transport);
+
+/* Where a decay's positron annihilates. */
+void iso_transport_emit(const iso_transport *transport, iso_random *random, double point_mm[3]);
+/* Direction of the second photon of a pair whose first goes along `first`. */
+void iso_transport_partner(const iso_transport *transport, iso_random *random, const double first[3], double second[3]);
+
+/* One annihilation, given that both photons, should they interact, would pass the energy window. Fills the event's
+ * elements and TOF bin when detected. */
+iso_fate iso_transport_pair(const iso_transport *transport, iso_random *random, iso_event *event);
+/* One photon of an annihilation, likewise given the energy window. */
+iso_fate iso_transport_single(const iso_transport *transport, iso_random *random, uint32_t *crystal);
+/* Probability of ISO_FATE_DETECTED for one photon of a random annihilation; its mean over many is the
+ * acceptance of singles. */
+double iso_transport_single_weight(const iso_transport *transport, iso_random *random);
+/* Time difference t0 - t1 to a bin; false when it lies beyond the last one. */
+bool iso_transport_tof_bin(const iso_transport *transport, double difference_ps, int16_t *bin);
+
+#endif
