@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 /* One organ of one subject at one time. Activities are decay-corrected to the moment of injection. Uncertainties are
- * relative, k = 1; NAN = that component is not known (and then it is not in the total: see `uncertainty_text`). */
+ * relative, k = 1; NAN = that component is not known (and then it is not in the total: see `warnings`). */
 typedef struct iso_uptake {
 	char organ[32];
 	double volume_ml;
@@ -23,16 +23,26 @@ typedef struct iso_uptake {
 	double percent_id_per_g;
 	double percent_id_per_g_low, percent_id_per_g_high; /* 95 % interval */
 	double suv_bw;                                      /* g/mL; NAN when the body mass is not known */
-	double u_counting, u_calibration, u_volume, u_density, u_injected, u_half_life, u_branching, u_total;
+	/* Of %ID/g. A component that does not enter (the density of a weighed organ) is 0. */
+	double u_counting, u_calibration, u_volume, u_density, u_mass, u_injected, u_half_life, u_branching, u_total;
 	double degrees_of_freedom; /* effective, Welch-Satterthwaite; INFINITY when no component has few */
+	/* Of %ID, activity: the volume enters with another weight, the mass not at all; the rest as above. */
+	double u_volume_percent_id, u_total_percent_id;
 } iso_uptake;
 
 /* The biodistribution of one subject, one row per frame and organ: row[f * organs + o]. */
 typedef struct iso_biodistribution {
 	char subject[64], group[64];
+	iso_dose dose; /* as used; its injection is what all activities are decay-corrected to */
+	/* What the volume says of itself. */
+	double start_utc_s;
+	double decay_reference_s, half_life_s, branching_fraction, calibration_factor, calibration_uncertainty;
+	iso_corrections corrections;
+	iso_reconstruction_facts facts;
 	size_t frames, organs;
-	double *time_h;  /* owned, [frames]: middle of the frame after injection */
-	iso_uptake *row; /* owned */
+	iso_frame *frame; /* owned, [frames] */
+	double *time_h;   /* owned, [frames]: middle of the frame after injection */
+	iso_uptake *row;  /* owned */
 	double injected_bq, injected_relative_uncertainty;
 	/* Mass balance per frame: all activity in the volume, in %ID (whole field of view), what it should be and its k = 1
 	 * uncertainty. */

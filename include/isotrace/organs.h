@@ -24,9 +24,10 @@ typedef struct iso_organs {
 	double *surface_ml; /* owned: volume of the boundary shell, for the uncertainty of the volume */
 	iso_grid grid;      /* the grid that the fractions are on */
 	/* Organ o holds entries [first[o], first[o+1]): voxel number and the fraction of that voxel inside the organ. */
-	size_t *first;   /* owned, [count + 1] */
-	size_t *voxel;   /* owned */
-	float *fraction; /* owned, (0, 1] */
+	size_t *first; /* owned, [count + 1] */
+	size_t *voxel; /* owned */
+	float
+	    *fraction; /* owned, (0, 1]; when the grids are turned against each other, more by the error of sampling */
 } iso_organs;
 
 /* The name table: CSV with a header: label,organ[,density_g_per_ml][,density_uncertainty_g_per_ml][,mass_g][,mass_uncertainty_g].

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * biodistribution.csv (one row per subject, frame and organ) and biodistribution.json (the same with all that led to it).
+ * Columns and members are described in docs/results.md. */
+#define _GNU_SOURCE
+#include "isotrace/biodistribution.h"
+
+#include <jansson.h>
+#include <locale.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/output.h"
+#include "isotrace/time.h"
+#include "isotrace/version.h"
+
+/* The numbers of a row that the CSV and the JSON share, in the order of the columns. */
+static const struct {
+	const char *name;
+	size_t offset;
+} numbers[] = {
+    {"volume_ml", offsetof(iso_uptake, volume_ml)},
+    {"mass_g", offsetof(iso_uptake, mass_g)},
+    {"mass_source", 0},
+    {"activity_bq", offsetof(iso_uptake, activity_bq)},
+    {"concentration_bq_per_ml", offsetof(iso_uptake, concentration_bq_per_ml)},
+    {"percent_id", offsetof(iso_uptake, percent_id)},
+    {"percent_id_per_g", offsetof(iso_uptake, percent_id_per_g)},
+    {"percent_id_per_g_low", offsetof(iso_uptake, percent_id_per_g_low)},
+    {"percent_id_per_g_high", offsetof(iso_uptake, percent_id_per_g_high)},
+    {"suv_bw", offsetof(iso_uptake, suv_bw)},
+    {"u_counting", offsetof(iso_uptake, u_counting)},
+    {"u_calibration", offsetof(iso_uptake, u_calibration)},
+    {"u_volume", offsetof(iso_uptake, u_volume)},
+    {"u_density", offsetof(iso_uptake, u_density)},
+    {"u_mass", offsetof(iso_uptake, u_mass)},
+    {"u_injected", offsetof(iso_uptake, u_injected)},
+    {"u_half_life", offsetof(iso_uptake, u_half_life)},
+    {"u_branching", offsetof(iso_uptake, u_branching)},
+    {"u_total", offsetof(iso_uptake, u_total)},
+    {"degrees_of_freedom", offsetof(iso_uptake, degrees_of_freedom)},
+    {"u_volume_percent_id", offsetof(iso_uptake, u_volume_percent_id)},
+    {"u_total_percent_id", offsetof(iso_uptake, u_total_percent_id)},
+};
+
+static double number_of(const iso_uptake *row, size_t column)
+{
+	double value;
+	memcpy(&value, (const char *)row + numbers[column].offset, sizeof value);
+	return value;
+}
+
+/* --- CSV --- */
+
+static void put_text(FILE *file, const char *text)
+{
+	if (!strpbrk(text, ",\"\r\n")) {
+		fputs(text, file);
+		return;
+	}
+	fputc('"', file);
+	for (; *text; text++) {
+		if (*text == '"') fputc('"', file);
+		fputc(*text, file);
+	}
+	fputc('"', file);
+}
+
+static void put_number(FILE *file, double value)
+{
+	fputc(',', file);
+	if (isinf(value))
+		fputs(value > 0 ? "inf" : "-inf", file);
+	else if (!isnan(value))
+		fprintf(file, "%.9g", value);
+}
+
+static void put_rows(FILE *file, const iso_biodistribution *result)
+{
+	char injected[40];
+	iso_time_text(result->dose.injection_utc_s, injected);
+	for (size_t f = 0; f < result->frames; f++)
+		for (size_t o = 0; o < result->organs; o++) {
+			const iso_uptake *row = &result->row[f * result->organs + o];
+			put_text(file, result->subject);
+			fputc(',', file);
+			put_text(file, result->group);
+			put_number(file, result->time_h[f]);
+			fputc(',', file);
+			put_text(file, row->organ);
+			for (size_t c = 0; c < sizeof numbers / sizeof *numbers; c++) {
+				if (strcmp(numbers[c].name, "mass_source") != 0) {
+					put_number(file, number_of(row, c));
+					continue;
+				}
+				fputc(',', file);
+				put_text(file, row->mass_source);
+			}
+			put_number(file, result->recovered_percent_id[f]);
+			put_number(file, result->recovered_uncertainty[f]);
+			put_number(file, result->expected_percent_id);
+			put_number(file, result->injected_bq);
+			fprintf(file, ",%s,%s\r\n", result->dose.nuclide, injected);
+		}
+}
+
+static iso_status write_csv(const iso_output *output, iso_biodistribution *const *results, size_t count, iso_error *err)
+{
+	FILE *file = fopen(output->temporary, "wb");
+	if (!file) return iso_fail_errno(err, output->path, "cannot create");
+	fputs("subject,group,time_h,organ", file);
+	for (size_t c = 0; c < sizeof numbers / sizeof *numbers; c++) fprintf(file, ",%s", numbers[c].name);
+	fputs(",recovered_percent_id,recovered_percent_id_uncertainty,expected_percent_id,injected_bq,nuclide,"
+	      "decay_corrected_to\r\n",
+	      file);
+	for (size_t r = 0; r < count; r++) put_rows(file, results[r]);
+	const int failed = fflush(file) != 0 || ferror(file);
+	iso_status status = failed ? iso_fail_errno(err, output->path, "cannot write") : ISO_OK;
+	if (fclose(file) != 0 && !failed) status = iso_fail_errno(err, output->path, "cannot write");
+	return status;
+}
+
+/* --- JSON; what is not known is null --- */
+
+static void set_number(json_t *object, const char *key, double value)
+{
+	(void)json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null());
+}
+
+/* Empty is null; bytes that are no UTF-8 (a file name may hold them) are shown as '?'. */
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	json_t *value = *text ? json_string(text) : json_null();
+	if (!value) {
+		char plain[512];
+		snprintf(plain, sizeof plain, "%s", text);
+		for (char *at = plain; *at; at++)
+			if ((unsigned char)*at > 126) *at = '?';
+		value = json_string(plain);
+	}
+	(void)json_object_set_new(object, key, value);
+}
+
+static void set_time(json_t *object, const char *key, double utc_s)
+{
+	char text[40];
+	set_text(object, key, iso_time_text(utc_s, text));
+}
+
+static json_t *dose_json(const iso_biodistribution *result)
+{
+	const iso_dose *dose = &result->dose;
+	json_t *out = json_object();
+	set_text(out, "nuclide", dose->nuclide);
+	const iso_nuclide *nuclide;
+	if (iso_nuclide_find(dose->nuclide, NULL, &nuclide, NULL) == ISO_OK) {
+		set_number(out, "half_life_s", nuclide->half_life_s);
+		set_number(out, "half_life_uncertainty_s", nuclide->half_life_uncertainty_s);
+		set_text(out, "half_life_source", nuclide->source);
+	}
+	set_text(out, "tracer", dose->tracer);
+	set_text(out, "route", dose->route);
+	set_number(out, "syringe_before_bq", dose->before.activity_bq);
+	set_time(out, "syringe_before_time", dose->before.utc_s);
+	set_number(out, "syringe_after_bq", dose->after.activity_bq);
+	set_time(out, "syringe_after_time", dose->after.utc_s);
+	set_time(out, "injection_time", dose->injection_utc_s);
+	set_number(out, "injected_bq", result->injected_bq);
+	set_number(out, "injected_relative_uncertainty", result->injected_relative_uncertainty);
+	set_number(out, "body_mass_g", dose->body_mass_g);
+	set_number(out, "body_mass_uncertainty_g", dose->body_mass_uncertainty_g);
+	set_number(out, "excreted_percent_id", dose->excreted_percent_id);
+	return out;
+}
+
+static json_t *volume_json(const iso_biodistribution *result)
+{
+	const iso_corrections *c = &result->corrections;
+	const struct {
+		const char *name, *text;
+	} corrections[] = {
+	    {"randoms", c->randoms},       {"attenuation", c->attenuation},
+	    {"scatter", c->scatter},       {"normalisation", c->normalisation},
+	    {"dead_time", c->dead_time},   {"decay", c->decay},
+	    {"branching", c->branching},   {"calibration", c->calibration},
+	    {"resolution", c->resolution}, {"post_filter", c->post_filter},
+	};
+	json_t *done = json_object(), *facts = json_object(), *out = json_object();
+	for (size_t i = 0; i < sizeof corrections / sizeof *corrections; i++)
+		set_text(done, corrections[i].name, corrections[i].text);
+	set_text(facts, "method", result->facts.method);
+	(void)json_object_set_new(facts, "iterations", json_integer(result->facts.iterations));
+	(void)json_object_set_new(facts, "subsets", json_integer(result->facts.subsets));
+	set_number(facts, "prompts", result->facts.prompts);
+	set_number(facts, "delayeds", result->facts.delayeds);
+	set_text(facts, "input", result->facts.input);
+	set_text(facts, "input_sha256", result->facts.input_sha256);
+	set_text(facts, "software", result->facts.software);
+	set_time(out, "acquisition_start", result->start_utc_s);
+	set_number(out, "decay_reference_s_after_start", result->decay_reference_s);
+	set_number(out, "half_life_s", result->half_life_s);
+	set_number(out, "branching_fraction", result->branching_fraction);
+	set_number(out, "calibration_factor", result->calibration_factor);
+	set_number(out, "calibration_relative_uncertainty", result->calibration_uncertainty);
+	(void)json_object_set_new(out, "corrections", done);
+	(void)json_object_set_new(out, "reconstruction", facts);
+	return out;
+}
+
+static json_t *frame_json(const iso_biodistribution *result, size_t f)
+{
+	json_t *out = json_object(), *balance = json_object(), *organs = json_array();
+	set_number(out, "start_s", result->frame[f].start_s);
+	set_number(out, "duration_s", result->frame[f].duration_s);
+	set_number(out, "time_h", result->time_h[f]);
+	set_number(balance, "recovered_percent_id", result->recovered_percent_id[f]);
+	set_number(balance, "recovered_percent_id_uncertainty", result->recovered_uncertainty[f]);
+	set_number(balance, "expected_percent_id", result->expected_percent_id);
+	(void)json_object_set_new(out, "mass_balance", balance);
+	for (size_t o = 0; o < result->organs; o++) {
+		const iso_uptake *row = &result->row[f * result->organs + o];
+		json_t *organ = json_object();
+		set_text(organ, "organ", row->organ);
+		for (size_t c = 0; c < sizeof numbers / sizeof *numbers; c++)
+			if (strcmp(numbers[c].name, "mass_source") == 0)
+				set_text(organ, "mass_source", row->mass_source);
+			else
+				set_number(organ, numbers[c].name, number_of(row, c));
+		(void)json_array_append_new(organs, organ);
+	}
+	(void)json_object_set_new(out, "organs", organs);
+	return out;
+}
+
+static json_t *subject_json(const iso_biodistribution *result)
+{
+	json_t *out = json_object(), *warnings = json_array(), *frames = json_array();
+	set_text(out, "subject", result->subject);
+	set_text(out, "group", result->group);
+	set_time(out, "decay_corrected_to", result->dose.injection_utc_s);
+	(void)json_object_set_new(out, "dose", dose_json(result));
+	(void)json_object_set_new(out, "volume", volume_json(result));
+	for (size_t w = 0; w < result->warning_count; w++)
+		(void)json_array_append_new(warnings, json_string(result->warnings[w]));
+	(void)json_object_set_new(out, "warnings", warnings);
+	for (size_t f = 0; f < result->frames; f++) (void)json_array_append_new(frames, frame_json(result, f));
+	(void)json_object_set_new(out, "frames", frames);
+	return out;
+}
+
+static json_t *units_json(void)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "activities",
+			 "Bq, decay-corrected to the injection (decay_corrected_to)", "percent_id",
+			 "% of the net injected activity", "percent_id_per_g", "%ID/g; _low and _high: 95 % interval",
+			 "suv_bw", "g/mL", "u_*", "relative standard uncertainty (k = 1) of %ID/g; null: not known",
+			 "time_h", "h from the injection to the middle of the frame");
+}
+
+static iso_status write_json(const iso_output *output, iso_biodistribution *const *results, size_t count,
+			     const char *provenance_json, iso_error *err)
+{
+	json_error_t why;
+	json_t *provenance = provenance_json ? json_loads(provenance_json, 0, &why) : json_null();
+	if (!provenance)
+		return iso_fail(err, ISO_BAD_USAGE, output->path, "hand over valid JSON or NULL",
+				"the provenance is no JSON: %s", why.text);
+	json_t *root = json_object(), *subjects = json_array();
+	set_text(root, "software", "isotrace " ISO_VERSION);
+	(void)json_object_set_new(root, "units", units_json());
+	for (size_t r = 0; r < count; r++) (void)json_array_append_new(subjects, subject_json(results[r]));
+	(void)json_object_set_new(root, "subjects", subjects);
+	(void)json_object_set_new(root, "provenance", provenance);
+	char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+	const bool whole = json_array_size(json_object_get(root, "subjects")) == count;
+	json_decref(root);
+	if (!text || !whole) {
+		free(text);
+		return iso_fail_memory(err, "the results as JSON", 0);
+	}
+	FILE *file = fopen(output->temporary, "wb");
+	iso_status status = ISO_OK;
+	if (!file) {
+		status = iso_fail_errno(err, output->path, "cannot create");
+	} else {
+		const bool failed = fputs(text, file) == EOF || fputc('\n', file) == EOF || fflush(file) != 0;
+		if (failed) status = iso_fail_errno(err, output->path, "cannot write");
+		if (fclose(file) != 0 && !failed) status = iso_fail_errno(err, output->path, "cannot write");
+	}
+	free(text);
+	return status;
+}
+
+/* Both are written before either gets its name. The table is renamed last: who sees it sees the JSON too. */
+static iso_status write_both(const char *directory, iso_biodistribution *const *results, size_t count,
+			     const char *provenance_json, iso_error *err)
+{
+	char path[PATH_MAX];
+	iso_output csv = {.temporary = ""}, json = {.temporary = ""};
+	if (strlen(directory) + sizeof "/biodistribution.json" > sizeof path)
+		return iso_fail(err, ISO_BAD_USAGE, directory, "give a shorter path", "the name is too long");
+	snprintf(path, sizeof path, "%s/biodistribution.csv", directory);
+	iso_status status = iso_output_begin(&csv, path, err);
+	snprintf(path, sizeof path, "%s/biodistribution.json", directory);
+	if (status == ISO_OK) status = iso_output_begin(&json, path, err);
+	if (status == ISO_OK) status = write_csv(&csv, results, count, err);
+	if (status == ISO_OK) status = write_json(&json, results, count, provenance_json, err);
+	if (status == ISO_OK) status = iso_output_commit(&json, err);
+	if (status == ISO_OK) status = iso_output_commit(&csv, err);
+	iso_output_discard(&csv);
+	iso_output_discard(&json);
+	return status;
+}
+
+iso_status iso_biodistribution_write(const char *directory, iso_biodistribution *const *results, size_t count,
+				     const char *provenance_json, iso_error *err)
+{
+	iso_status status = iso_make_directory(directory, err);
+	if (status != ISO_OK) return status;
+	/* A host program's locale may print a decimal comma. */
+	const locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+	if (c == (locale_t)0) return iso_fail_memory(err, "the C locale", 0);
+	const locale_t before = uselocale(c);
+	status = write_both(directory, results, count, provenance_json, err);
+	(void)uselocale(before);
+	freelocale(c);
+	return status;
+}
