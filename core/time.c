@@ -56,8 +56,8 @@ iso_status iso_time_parse(const char *text, const char *file, double *utc_s, iso
 	    !digits(&at, 2, &minute) || !character(&at, ':') || !digits(&at, 2, &second))
 		return iso_fail(err, ISO_BAD_INPUT, file, REMEDY, "'%s' has no time of day", text);
 	double fraction = 0, scale = 0.1;
-	if (character(&at, '.') && *at >= '0' && *at <= '9')
-		for (; *at >= '0' && *at <= '9'; at++, scale /= 10) fraction += scale * (*at - '0');
+	if (at[0] == '.' && at[1] >= '0' && at[1] <= '9')
+		for (at++; *at >= '0' && *at <= '9'; at++, scale /= 10) fraction += scale * (*at - '0');
 	if (!zone(&at, &offset_s))
 		return iso_fail(err, ISO_BAD_INPUT, file, REMEDY, "'%s' does not say its time zone", text);
 	if (*at) return iso_fail(err, ISO_BAD_INPUT, file, REMEDY, "'%s' has something after its time zone", text);
