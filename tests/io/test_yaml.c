@@ -72,16 +72,25 @@ static void refused(const char *text, int line, const char *because)
 
 static void bad(void)
 {
-	refused("name: Rex\nmass_g: heavy\n", 2, "heavy");
-	refused("name: Rex\nlegs: 4.5\n", 2, "4.5");
-	refused("name: Rex\n\n# note\nmass_kg: 12\n", 4, "mass_kg"); /* a mistyped key never does nothing */
-	refused("mass_g: 12\n", 1, "name");                          /* a missing one */
-	refused("name: Rex\nages: 3\n", 2, "");
-	refused("name: [Rex\n", 0, "");
-	refused("name: Rex\n\tlegs: 4\n", 2, "");
-	refused("name: Rex\nname: Max\n", 0, "name");
-	refused("- name\n", 1, "");
-	refused("just text\n", 1, "");
+	refused("name: Rex\nmass_g: heavy\n", 2, "mass_g: 'heavy' is not a plain number");
+	refused("name: Rex\nmass_g: 4 kg\n", 2, "4 kg"); /* not four grams */
+	refused("name: Rex\nmass_g: 4,5\n", 2, "4,5");
+	refused("name: Rex\nmass_g:\n", 2, "mass_g");
+	refused("name: Rex\nmass_g: nan\n", 2, "nan");
+	refused("name: Rex\nlegs: 4.5\n", 2, "legs: '4.5' is not a whole number");
+	refused("name: Rex\nlegs: 4 left\n", 2, "4 left");
+	refused("name: Rex\nlegs: 99999999999999999999\n", 2, "99999999999999999999");
+	refused("name: Rex\nlegs: 5000000000\n", 2, "5000000000");            /* no int */
+	refused("name: Rex\n\n# note\nmass_kg: 12\n", 4, "no key 'mass_kg'"); /* a mistyped key never does nothing */
+	refused("# a dog\nmass_g: 12\n", 2, "the key name is missing");
+	refused("name: Rex\nages: 3\n", 2, "ages must be a list");
+	refused("name: Rex\nages: [1,\n 2x]\n", 3, "ages: '2x'");
+	refused("name: Rex\nmass_g: {a: 1}\n", 2, "single value");
+	refused("name: [Rex\n", 0, "not YAML");
+	refused("name: Rex\n\tlegs: 4\n", 2, "tab");
+	refused("name: Rex\nname: Max\n", 2, "name is given twice");
+	refused("- name\n", 1, "not a mapping");
+	refused("just text\n", 1, "not a mapping");
 	refused("", 0, "empty");
 	refused("# nothing\n", 0, "empty");
 }
