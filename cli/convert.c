@@ -1,8 +1,164 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "cli/cli.h"
+#include "cli/export_facts.h"
+
+typedef struct arguments {
+	iso_export_options export;
+	const char *input, *output;
+	bool json, quiet;
+	iso_status status; /* of the first value that is wrong */
+	iso_error err;
+} arguments;
+
+enum {
+	KEY_TRUNCATED = 300,
+	KEY_MAP,
+	KEY_DEPTH,
+	KEY_SCANNER,
+	KEY_NUCLIDE,
+	KEY_TRACER,
+	KEY_SUBJECT,
+	KEY_START,
+	KEY_INJECTION,
+	KEY_ACTIVITY,
+	KEY_CALIBRATION,
+	KEY_CALIBRATION_UNCERTAINTY,
+	KEY_JSON
+};
+
+static const struct argp_option options[] = {
+    {"output", 'o', "FILE", 0, "native list-mode to write (.lm.h5); needed", 0},
+    {"crystal-map", KEY_MAP, "FILE", 0, "SAFIR: text table of ring, det, [layer,] x, y, z in mm", 0},
+    {"allow-truncated", KEY_TRUNCATED, 0, 0, "accept a file with fewer records than its header says", 0},
+    {"mean-depth", KEY_DEPTH, "MM", 0,
+     "PETLINK: mean depth of interaction behind the crystals' front faces, for a scanner that isotrace does not know",
+     0},
+    {"scanner", KEY_SCANNER, "NAME", 0, "name of the scanner", 1},
+    {"nuclide", KEY_NUCLIDE, "NAME", 0, "such as F-18", 1},
+    {"tracer", KEY_TRACER, "NAME", 0, "particle or pharmaceutical", 1},
+    {"subject", KEY_SUBJECT, "ID", 0, "animal or patient", 1},
+    {"start", KEY_START, "TIME", 0, "start of the acquisition, as 2026-03-14T09:26:53Z", 1},
+    {"injection", KEY_INJECTION, "TIME", 0, "time of the injection, date and zone as for --start", 1},
+    {"injected-activity", KEY_ACTIVITY, "BQ", 0, "at that time, Bq", 1},
+    {"calibration-factor", KEY_CALIBRATION, "FACTOR", 0, "of the scanner, (Bq/mL)/(counts/s/mm)", 1},
+    {"calibration-uncertainty", KEY_CALIBRATION_UNCERTAINTY, "FRACTION", 0, "relative, k = 1", 1},
+    {"json", KEY_JSON, 0, 0, "print the result as JSON", 2},
+    {"quiet", 'q', 0, 0, "print nothing but errors", 2},
+    {0}};
+
+static void note_status(arguments *a, iso_status status)
+{
+	if (a->status == ISO_OK) a->status = status;
+}
+
+/* A name that fits. */
+static void take_text(arguments *a, const char *option, const char *value, char *to, size_t size)
+{
+	if (!value[0] || strlen(value) >= size) {
+		if (a->status != ISO_OK) return;
+		a->status = a->err.status = ISO_BAD_USAGE;
+		snprintf(a->err.message, sizeof a->err.message, "--%s must have 1 to %zu characters", option, size - 1);
+		snprintf(a->err.remedy, sizeof a->err.remedy, "give a shorter name");
+		return;
+	}
+	snprintf(to, size, "%s", value);
+}
+
+static void take_number(arguments *a, const char *option, const char *value, double low, double high, double *to)
+{
+	note_status(a, cli_number(option, value, low, high, to, a->status == ISO_OK ? &a->err : NULL));
+}
+
+static void take_time(arguments *a, const char *value, double *to)
+{
+	iso_status status = iso_time_parse(value, NULL, to, a->status == ISO_OK ? &a->err : NULL);
+	if (status != ISO_OK && a->status == ISO_OK) a->err.status = status = ISO_BAD_USAGE;
+	note_status(a, status);
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	arguments *a = state->input;
+	iso_acquisition *stated = &a->export.stated;
+	switch (key) {
+	case 'o': a->output = value; break;
+	case 'q': a->quiet = true; break;
+	case KEY_JSON: a->json = true; break;
+	case KEY_MAP: a->export.crystal_map_path = value; break;
+	case KEY_TRUNCATED: a->export.allow_truncated = true; break;
+	case KEY_DEPTH: take_number(a, "mean-depth", value, 0, 1000, &a->export.mean_depth_mm); break;
+	case KEY_SCANNER: take_text(a, "scanner", value, stated->scanner_name, sizeof stated->scanner_name); break;
+	case KEY_NUCLIDE: take_text(a, "nuclide", value, stated->nuclide, sizeof stated->nuclide); break;
+	case KEY_TRACER: take_text(a, "tracer", value, stated->tracer, sizeof stated->tracer); break;
+	case KEY_SUBJECT: take_text(a, "subject", value, stated->subject, sizeof stated->subject); break;
+	case KEY_START: take_time(a, value, &stated->start_utc_s); break;
+	case KEY_INJECTION: take_time(a, value, &stated->injection_utc_s); break;
+	case KEY_ACTIVITY: take_number(a, "injected-activity", value, 1, 1e15, &stated->injected_activity_bq); break;
+	case KEY_CALIBRATION:
+		take_number(a, "calibration-factor", value, 1e-30, 1e30, &a->export.calibration_factor);
+		break;
+	case KEY_CALIBRATION_UNCERTAINTY:
+		take_number(a, "calibration-uncertainty", value, 0, 10, &a->export.calibration_uncertainty);
+		break;
+	case ARGP_KEY_ARG:
+		if (a->input) return ARGP_ERR_UNKNOWN;
+		a->input = value;
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "EXPORT",
+    .doc =
+	"Turns a scanner's list-mode export into native list-mode and says what became of every record.\v"
+	"EXPORT is a Siemens PETLINK header (or its .l file), a SAFIR .clm.safir or a native list-mode file. What the "
+	"export does not state can be stated here; what it does state cannot be contradicted.\n\n"
+	"Example:\n  isotrace convert scan.l.hdr -o scan.lm.h5\n"
+	"  isotrace convert mouse.clm.safir --crystal-map map.txt --nuclide F-18 --start 2026-03-14T09:26:53Z "
+	"-o mouse.lm.h5"};
+
+static json_t *result(const arguments *a, const iso_event_counts *counts, const char *provenance, iso_error *err)
+{
+	iso_events *events = NULL;
+	if (iso_listmode_open(a->output, &events, err) != ISO_OK) return NULL;
+	json_t *facts = cli_event_facts(events, counts, true);
+	json_object_set_new(facts, "kind", json_string(iso_file_kind_text(ISO_FILE_LISTMODE)));
+	json_object_set_new(facts, "output", json_string(a->output));
+	json_object_set_new(facts, "warnings", cli_export_warnings(provenance, counts));
+	iso_events_close(events);
+	return facts;
+}
 
 int cli_convert(int argc, char **argv)
 {
-	(void)argc, (void)argv;
-	return 2;
+	arguments a = {.export = iso_export_options_default()};
+	iso_event_counts counts;
+	char *provenance = NULL;
+	if (!cli_parse(&argp, argc, argv, &a)) return 2;
+	if (a.status != ISO_OK) return cli_fail(&a.err);
+	if (!a.input) return cli_usage("convert", "name the export to convert");
+	if (!a.output) return cli_usage("convert", "say with -o FILE where to write");
+	if (!isnan(a.export.calibration_uncertainty) && isnan(a.export.calibration_factor))
+		return cli_usage("convert", "--calibration-uncertainty needs --calibration-factor");
+	const iso_status status = iso_export_convert(a.input, &a.export, a.output, cli_progress(a.quiet || a.json),
+						     &counts, &provenance, &a.err);
+	cli_progress_end();
+	if (status != ISO_OK) return cli_fail(&a.err);
+	json_t *facts = result(&a, &counts, provenance, &a.err);
+	free(provenance);
+	if (!facts) return cli_fail(&a.err);
+	if (a.quiet && !a.json)
+		json_decref(facts);
+	else
+		cli_print_result(facts, a.json);
+	return 0;
 }

@@ -1,8 +1,145 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "cli/cli.h"
+#include "cli/export_facts.h"
+#include "core/error.h"
+
+typedef struct arguments {
+	const char *input, *crystal_map;
+	bool json;
+} arguments;
+
+enum { KEY_JSON = 300, KEY_MAP };
+
+static const struct argp_option options[] = {
+    {"json", KEY_JSON, 0, 0, "print as JSON; what is not known is null", 0},
+    {"crystal-map", KEY_MAP, "FILE", 0, "SAFIR: check the events against this crystal map, too", 0},
+    {0}};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	arguments *a = state->input;
+	switch (key) {
+	case KEY_JSON: a->json = true; break;
+	case KEY_MAP: a->crystal_map = value; break;
+	case ARGP_KEY_ARG:
+		if (a->input) return ARGP_ERR_UNKNOWN;
+		a->input = value;
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "FILE",
+    .doc = "Says what a file holds: list-mode (native or a scanner's export) or a volume. Exports are read to the end, "
+	   "because only so their events can be counted.\v"
+	   "Example:\n  isotrace info scan.l.hdr --json"};
+
+/* Reads to the end, so that every record has its fate. */
+static iso_status count_all(iso_events *events, iso_event_counts *counts, iso_error *err)
+{
+	enum { BATCH = 65536 };
+	iso_event *batch = malloc(BATCH * sizeof *batch);
+	if (!batch) return iso_fail_memory(err, "reading events", BATCH * sizeof *batch);
+	size_t count = 1;
+	iso_status status = ISO_OK;
+	while (status == ISO_OK && count > 0) status = iso_events_read(events, batch, BATCH, &count, err);
+	free(batch);
+	iso_events_counts(events, counts);
+	return status;
+}
+
+static iso_status listmode_facts(const arguments *a, iso_file_kind kind, json_t **facts, iso_error *err)
+{
+	iso_export_options export = iso_export_options_default();
+	iso_events *events = NULL;
+	iso_event_counts counts;
+	export.count_only = true;
+	export.crystal_map_path = a->crystal_map;
+	iso_status status = iso_export_open(a->input, &export, &events, err);
+	if (status == ISO_OK && kind == ISO_FILE_LISTMODE)
+		iso_events_counts(events, &counts);
+	else if (status == ISO_OK)
+		status = count_all(events, &counts, err);
+	if (status == ISO_OK) {
+		const char *native = iso_listmode_provenance(events), *own = iso_export_provenance(events);
+		*facts = cli_event_facts(events, &counts, kind != ISO_FILE_SAFIR || a->crystal_map);
+		json_object_set_new(*facts, "warnings", cli_export_warnings(own ? own : native, &counts));
+		json_t *more = own                   ? json_loads(own, 0, NULL)
+			       : native && native[0] ? json_loads(native, 0, NULL)
+						     : NULL;
+		if (more) json_object_set_new(*facts, own ? "export" : "provenance", more);
+	}
+	iso_events_close(events);
+	return status;
+}
+
+static iso_status volume_facts(const arguments *a, json_t **facts, iso_error *err)
+{
+	iso_volume *volume = NULL;
+	char start[40];
+	const iso_status status = iso_volume_read(a->input, &volume, err);
+	if (status != ISO_OK) return status;
+	const iso_grid *g = &volume->grid;
+	const iso_acquisition *q = &volume->acquisition;
+	const double end_s = volume->frames
+				 ? volume->frame[volume->frames - 1].start_s +
+				       volume->frame[volume->frames - 1].duration_s - volume->frame[0].start_s
+				 : (double)NAN;
+	*facts =
+	    json_pack("{s:s, s:[I,I,I], s:[f,f,f], s:[f,f,f], s:I, s:s}", "modality", iso_modality_text(q->modality),
+		      "size", (json_int_t)g->size[0], (json_int_t)g->size[1], (json_int_t)g->size[2], "voxel_mm",
+		      g->voxel_mm[0], g->voxel_mm[1], g->voxel_mm[2], "origin_mm", g->origin_mm[0], g->origin_mm[1],
+		      g->origin_mm[2], "frames", (json_int_t)volume->frames, "units", iso_unit_text(volume->unit));
+	const struct {
+		const char *key, *value;
+	} texts[] = {{"scanner", q->scanner_name},
+		     {"nuclide", q->nuclide},
+		     {"tracer", q->tracer},
+		     {"subject", q->subject},
+		     {"start", iso_time_text(q->start_utc_s, start)},
+		     {"method", volume->facts.method}};
+	for (size_t t = 0; *facts && t < sizeof texts / sizeof *texts; t++)
+		json_object_set_new(*facts, texts[t].key,
+				    texts[t].value[0] ? json_string(texts[t].value) : json_null());
+	json_object_set_new(*facts, "duration_s", isfinite(end_s) ? json_real(end_s) : json_null());
+	json_object_set_new(*facts, "prompts", json_real(volume->facts.prompts));
+	json_object_set_new(*facts, "delayeds", json_real(volume->facts.delayeds));
+	json_object_set_new(*facts, "warnings", json_array());
+	iso_volume_free(volume);
+	return ISO_OK;
+}
 
 int cli_info(int argc, char **argv)
 {
-	(void)argc, (void)argv;
-	return 2;
+	arguments a = {.input = NULL};
+	iso_error err = {.status = ISO_OK};
+	iso_file_kind kind;
+	json_t *facts = NULL;
+	if (!cli_parse(&argp, argc, argv, &a)) return 2;
+	if (!a.input) return cli_usage("info", "name a file");
+	iso_status status = iso_file_identify(a.input, &kind, &err);
+	if (status == ISO_OK && kind == ISO_FILE_NIFTI)
+		status = volume_facts(&a, &facts, &err);
+	else if (status == ISO_OK && kind == ISO_FILE_DICOM)
+		status = iso_fail(&err, ISO_BAD_INPUT, a.input, "read DICOM with dcmdump",
+				  "this is a DICOM file; isotrace writes DICOM and does not read it");
+	else if (status == ISO_OK)
+		status = listmode_facts(&a, kind, &facts, &err);
+	if (status != ISO_OK) return cli_fail(&err);
+	/* A .l file without a signature was read through its header. */
+	if (kind == ISO_FILE_UNKNOWN) kind = ISO_FILE_PETLINK_HEADER;
+	json_t *all = json_pack("{s:s, s:s}", "file", a.input, "kind", iso_file_kind_text(kind));
+	json_object_update(all, facts);
+	json_decref(facts);
+	cli_print_result(all, a.json);
+	return 0;
 }

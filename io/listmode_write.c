@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/output.h"
+#include "io/hdf5.h"
+#include "io/listmode.h"
+#include "isotrace/time.h"
+#include "isotrace/version.h"
+
+const iso_listmode_column iso_listmode_columns[ISO_COLUMNS] = {
+    [ISO_COLUMN_TIME] = {"time_ms", sizeof(uint32_t), 1}, [ISO_COLUMN_ELEMENT] = {"element", sizeof(uint32_t), 2},
+    [ISO_COLUMN_TOF] = {"tof_bin", sizeof(int16_t), 1},   [ISO_COLUMN_KIND] = {"kind", sizeof(uint8_t), 1},
+    [ISO_COLUMN_WINDOW] = {"window", sizeof(uint8_t), 1},
+};
+const char *const iso_listmode_rejected[ISO_REJECT_REASONS] = {
+    [ISO_REJECT_OUTSIDE_SCANNER] = "rejected_outside_scanner",
+    [ISO_REJECT_SAME_ELEMENT] = "rejected_same_element",
+    [ISO_REJECT_PAIR_RULE] = "rejected_pair_rule",
+    [ISO_REJECT_MALFORMED] = "rejected_malformed",
+};
+
+void *iso_listmode_block_column(iso_listmode_block *block, int column)
+{
+	switch (column) {
+	case ISO_COLUMN_TIME: return block->time_ms;
+	case ISO_COLUMN_ELEMENT: return block->element;
+	case ISO_COLUMN_TOF: return block->tof_bin;
+	case ISO_COLUMN_KIND: return block->kind;
+	default: return block->window;
+	}
+}
+
+const char *iso_listmode_event_fault(const iso_event *event, const iso_scanner *scanner)
+{
+	const int32_t reach = scanner->tof.bins > 0 ? (scanner->tof.bins - 1) / 2 : 0;
+	if (event->kind > ISO_EVENT_DELAYED) return "is neither prompt nor delayed";
+	if (event->tof_bin > reach || event->tof_bin < -reach) return "has a TOF bin that the scanner does not have";
+	if (event->element[0] >= scanner->elements) return "names an element that the scanner does not have";
+	if (scanner->modality != ISO_MODALITY_PET) return NULL;
+	if (event->element[1] >= scanner->elements) return "names an element that the scanner does not have";
+	return event->element[0] == event->element[1] ? "has both ends in one element" : NULL;
+}
+
+struct iso_listmode_writer {
+	iso_output output;
+	iso_scanner *scanner;
+	iso_acquisition acquisition;
+	hid_t file, column[ISO_COLUMNS];
+	uint64_t written, prompts, delayeds;
+	size_t held; /* events waiting in block */
+	uint32_t first_ms, last_ms;
+	uint64_t *index; /* first event at or after each multiple of ISO_LISTMODE_INDEX_MS */
+	size_t index_used, index_room;
+	iso_listmode_block block;
+};
+
+static hid_t file_type(int column)
+{
+	switch (column) {
+	case ISO_COLUMN_TIME:
+	case ISO_COLUMN_ELEMENT: return H5T_STD_U32LE;
+	case ISO_COLUMN_TOF: return H5T_STD_I16LE;
+	default: return H5T_STD_U8LE;
+	}
+}
+
+static hid_t memory_type(int column)
+{
+	switch (column) {
+	case ISO_COLUMN_TIME:
+	case ISO_COLUMN_ELEMENT: return H5T_NATIVE_UINT32;
+	case ISO_COLUMN_TOF: return H5T_NATIVE_INT16;
+	default: return H5T_NATIVE_UINT8;
+	}
+}
+
+/* A dataset that grows along its first axis. */
+static hid_t create_growing(hid_t group, int column)
+{
+	const iso_listmode_column *c = &iso_listmode_columns[column];
+	const int rank = c->per_event > 1 ? 2 : 1;
+	const hsize_t none[2] = {0, c->per_event}, limit[2] = {H5S_UNLIMITED, c->per_event},
+		      chunk[2] = {ISO_LISTMODE_BLOCK, c->per_event};
+	const hid_t space = H5Screate_simple(rank, none, limit), plan = H5Pcreate(H5P_DATASET_CREATE);
+	hid_t dataset = -1;
+	if (space >= 0 && plan >= 0 && H5Pset_chunk(plan, rank, chunk) >= 0 && H5Pset_shuffle(plan) >= 0 &&
+	    H5Pset_deflate(plan, ISO_LISTMODE_DEFLATE_LEVEL) >= 0)
+		dataset = H5Dcreate2(group, c->name, file_type(column), space, H5P_DEFAULT, plan, H5P_DEFAULT);
+	if (space >= 0) H5Sclose(space);
+	if (plan >= 0) H5Pclose(plan);
+	return dataset;
+}
+
+/* A whole table at once; columns 0: a plain list. */
+static bool put_table(hid_t group, const char *name, hid_t stored, hid_t memory, hsize_t rows, hsize_t columns,
+		      const void *values, const char *units)
+{
+	const hsize_t extent[2] = {rows, columns};
+	const int rank = columns ? 2 : 1;
+	const hid_t space = H5Screate_simple(rank, extent, NULL), plan = H5Pcreate(H5P_DATASET_CREATE);
+	bool good = space >= 0 && plan >= 0;
+	if (good && rows > 0) {
+		const hsize_t chunk[2] = {rows < ISO_LISTMODE_BLOCK ? rows : ISO_LISTMODE_BLOCK, columns};
+		good = H5Pset_chunk(plan, rank, chunk) >= 0 && H5Pset_shuffle(plan) >= 0 &&
+		       H5Pset_deflate(plan, ISO_LISTMODE_DEFLATE_LEVEL) >= 0;
+	}
+	const hid_t set = good ? H5Dcreate2(group, name, stored, space, H5P_DEFAULT, plan, H5P_DEFAULT) : -1;
+	good = set >= 0 && (rows == 0 || H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0) &&
+	       iso_hdf5_put_text(set, "units", units);
+	if (set >= 0 && H5Dclose(set) < 0) good = false;
+	if (space >= 0) H5Sclose(space);
+	if (plan >= 0) H5Pclose(plan);
+	return good;
+}
+
+/* Nothing is written for what is not known. */
+static bool put_known(hid_t where, const char *name, double value)
+{
+	return !isfinite(value) || iso_hdf5_put_double(where, name, &value, 1);
+}
+
+static bool put_known_text(hid_t where, const char *name, const char *text)
+{
+	return !text[0] || iso_hdf5_put_text(where, name, text);
+}
+
+static bool put_scanner(hid_t file, const iso_scanner *s)
+{
+	const hid_t group = H5Gcreate2(file, "scanner", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	if (group < 0) return false;
+	bool good = put_table(group, "position_mm", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, s->elements, 3, s->position_mm,
+			      "mm, patient coordinates LPS+") &&
+		    put_table(group, "normal", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, s->elements, 3, s->normal,
+			      "unit vector, from the front face into the element") &&
+		    put_table(group, "efficiency", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, s->elements, 0, s->efficiency,
+			      "relative, 1 = nominal, 0 = dead or a gap") &&
+		    put_known_text(group, "name", s->name) &&
+		    iso_hdf5_put_text(group, "modality", iso_modality_text(s->modality)) &&
+		    iso_hdf5_put_u64(group, "elements_per_ring", s->elements_per_ring) &&
+		    put_known(group, "attenuation_per_mm", s->attenuation_per_mm) &&
+		    put_known(group, "max_axial_difference_mm", s->rule.max_axial_difference_mm) &&
+		    put_known(group, "max_transaxial_offset_mm", s->rule.max_transaxial_offset_mm) &&
+		    put_known(group, "min_distance_mm", s->rule.min_distance_mm) &&
+		    put_known(group, "calibration_factor", s->calibration_factor) &&
+		    put_known(group, "calibration_uncertainty", s->calibration_uncertainty);
+	if (good && isfinite(s->element_size_mm[0] + s->element_size_mm[1] + s->element_size_mm[2]))
+		good = iso_hdf5_put_double(group, "element_size_mm", s->element_size_mm, 3);
+	if (good && s->tof.bins > 0)
+		good = iso_hdf5_put_u64(group, "tof_bins", (uint64_t)s->tof.bins) &&
+		       put_known(group, "tof_bin_ps", s->tof.bin_ps) && put_known(group, "tof_fwhm_ps", s->tof.fwhm_ps);
+	H5Gclose(group);
+	return good;
+}
+
+static bool put_acquisition(hid_t file, const iso_acquisition *a)
+{
+	char start[40], injection[40];
+	const hid_t group = H5Gcreate2(file, "acquisition", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	if (group < 0) return false;
+	bool good = iso_hdf5_put_text(group, "modality", iso_modality_text(a->modality)) &&
+		    put_known_text(group, "scanner_name", a->scanner_name) &&
+		    put_known_text(group, "nuclide", a->nuclide) && put_known_text(group, "tracer", a->tracer) &&
+		    put_known_text(group, "subject", a->subject) &&
+		    put_known_text(group, "start_utc", iso_time_text(a->start_utc_s, start)) &&
+		    put_known_text(group, "injection_utc", iso_time_text(a->injection_utc_s, injection)) &&
+		    put_known(group, "duration_s", a->duration_s) &&
+		    put_known(group, "injected_activity_bq", a->injected_activity_bq) &&
+		    put_known(group, "half_life_s", a->half_life_s) &&
+		    put_known(group, "branching_fraction", a->branching_fraction);
+	if (good && isfinite(a->energy_window_kev[0] + a->energy_window_kev[1]))
+		good = iso_hdf5_put_double(group, "energy_window_kev", a->energy_window_kev, 2);
+	H5Gclose(group);
+	return good;
+}
+
+static bool put_counts(hid_t file, const iso_event_counts *c)
+{
+	const hid_t group = H5Gcreate2(file, "counts", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	if (group < 0) return false;
+	bool good =
+	    iso_hdf5_put_u64(group, "records", c->records) && iso_hdf5_put_u64(group, "prompts", c->prompts) &&
+	    iso_hdf5_put_u64(group, "delayeds", c->delayeds) && iso_hdf5_put_u64(group, "tags_time", c->tags_time) &&
+	    iso_hdf5_put_u64(group, "tags_other", c->tags_other) && put_known(group, "duration_s", c->duration_s);
+	for (int r = 0; good && r < ISO_REJECT_REASONS; r++)
+		good = iso_hdf5_put_u64(group, iso_listmode_rejected[r], c->rejected[r]);
+	H5Gclose(group);
+	return good;
+}
+
+/* A dataset and not an attribute: attributes end at 64 KiB. */
+static bool put_provenance(hid_t file, const char *json)
+{
+	if (!json || !json[0]) return true;
+	const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+	hid_t set = -1;
+	bool good = type >= 0 && space >= 0 && H5Tset_size(type, strlen(json) + 1) >= 0 &&
+		    H5Tset_cset(type, H5T_CSET_UTF8) >= 0;
+	if (good) set = H5Dcreate2(file, "provenance", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	good = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, json) >= 0;
+	if (set >= 0 && H5Dclose(set) < 0) good = false;
+	if (type >= 0) H5Tclose(type);
+	if (space >= 0) H5Sclose(space);
+	return good;
+}
+
+/* The newest file format that HDF5 1.10 knows: all its metadata carry checksums, so that damage is seen. */
+static hid_t create_file(const char *path)
+{
+	const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+	hid_t file = -1;
+	if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
+	    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
+		file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+	if (access >= 0) H5Pclose(access);
+	return file;
+}
+
+static bool create_contents(iso_listmode_writer *writer, const char *provenance_json)
+{
+	const hid_t file = writer->file;
+	if (!iso_hdf5_put_text(file, "format", ISO_LISTMODE_FORMAT) ||
+	    !iso_hdf5_put_u64(file, "format_version", ISO_LISTMODE_VERSION) ||
+	    !iso_hdf5_put_text(file, "software", "isotrace " ISO_VERSION) || !put_provenance(file, provenance_json) ||
+	    !put_scanner(file, writer->scanner))
+		return false;
+	const hid_t group = H5Gcreate2(file, "events", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	if (group < 0) return false;
+	bool good = true;
+	for (int c = 0; good && c < ISO_COLUMNS; c++) good = (writer->column[c] = create_growing(group, c)) >= 0;
+	H5Gclose(group);
+	return good;
+}
+
+/* Closes what is open. false: HDF5 could not write the rest. */
+static bool close_file(iso_listmode_writer *writer)
+{
+	bool good = true;
+	for (int c = 0; c < ISO_COLUMNS; c++) {
+		if (writer->column[c] >= 0 && H5Dclose(writer->column[c]) < 0) good = false;
+		writer->column[c] = -1;
+	}
+	if (writer->file >= 0 && H5Fclose(writer->file) < 0) good = false;
+	writer->file = -1;
+	return good;
+}
+
+static iso_status check_provenance(const char *json, const char *path, iso_error *err)
+{
+	if (!json || !json[0]) return ISO_OK;
+	json_error_t where;
+	json_t *value = json_loads(json, 0, &where);
+	if (!value)
+		return iso_fail(err, ISO_BAD_USAGE, path, "give a JSON object", "the provenance is not JSON: %s",
+				where.text);
+	json_decref(value);
+	return ISO_OK;
+}
+
+iso_status iso_listmode_create(const char *path, const iso_scanner *scanner, const iso_acquisition *acquisition,
+			       const char *provenance_json, iso_listmode_writer **out, iso_error *err)
+{
+	*out = NULL;
+	iso_status status = iso_scanner_check(scanner, path, err);
+	if (status == ISO_OK) status = check_provenance(provenance_json, path, err);
+	if (status != ISO_OK) return status;
+	iso_listmode_writer *writer = calloc(1, sizeof *writer);
+	if (!writer) return iso_fail_memory(err, "writing list-mode", sizeof *writer);
+	writer->file = -1;
+	for (int c = 0; c < ISO_COLUMNS; c++) writer->column[c] = -1;
+	writer->acquisition = *acquisition;
+	status = iso_scanner_copy(scanner, &writer->scanner, err);
+	if (status == ISO_OK) status = iso_output_begin(&writer->output, path, err);
+	if (status == ISO_OK) {
+		iso_hdf5_guard guard;
+		iso_hdf5_enter(&guard);
+		writer->file = create_file(writer->output.temporary);
+		if (writer->file < 0)
+			status = iso_hdf5_fail(err, ISO_IO, path, "cannot create");
+		else if (!create_contents(writer, provenance_json))
+			status = iso_hdf5_fail(err, ISO_IO, path, "cannot write");
+		iso_hdf5_leave(&guard);
+	}
+	if (status != ISO_OK) {
+		iso_listmode_discard(writer);
+		return status;
+	}
+	*out = writer;
+	return ISO_OK;
+}
+
+static bool write_column(iso_listmode_writer *writer, int column)
+{
+	const unsigned per_event = iso_listmode_columns[column].per_event;
+	const int rank = per_event > 1 ? 2 : 1;
+	const hsize_t extent[2] = {writer->written + writer->held, per_event}, start[2] = {writer->written, 0},
+		      count[2] = {writer->held, per_event};
+	const hid_t set = writer->column[column];
+	if (H5Dset_extent(set, extent) < 0) return false;
+	const hid_t where = H5Dget_space(set), memory = H5Screate_simple(rank, count, NULL);
+	const bool good = where >= 0 && memory >= 0 &&
+			  H5Sselect_hyperslab(where, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
+			  H5Dwrite(set, memory_type(column), memory, where, H5P_DEFAULT,
+				   iso_listmode_block_column(&writer->block, column)) >= 0;
+	if (!good) return false; /* the ids go with the file; closing them here would clear the error stack */
+	H5Sclose(where);
+	H5Sclose(memory);
+	return true;
+}
+
+static iso_status flush_block(iso_listmode_writer *writer, iso_error *err)
+{
+	if (writer->held == 0) return ISO_OK;
+	iso_hdf5_guard guard;
+	iso_status status = ISO_OK;
+	iso_hdf5_enter(&guard);
+	for (int c = 0; status == ISO_OK && c < ISO_COLUMNS; c++)
+		if (!write_column(writer, c))
+			status = iso_hdf5_fail(err, ISO_IO, writer->output.path, "cannot write events");
+	iso_hdf5_leave(&guard);
+	writer->written += writer->held;
+	writer->held = 0;
+	return status;
+}
+
+static iso_status extend_index(iso_listmode_writer *writer, uint32_t time_ms, iso_error *err)
+{
+	const size_t needed = time_ms / ISO_LISTMODE_INDEX_MS + 1;
+	if (needed <= writer->index_used) return ISO_OK;
+	if (needed > writer->index_room) {
+		const size_t room = needed > 2 * writer->index_room ? needed + 64 : 2 * writer->index_room;
+		uint64_t *more = realloc(writer->index, room * sizeof *more);
+		if (!more) return iso_fail_memory(err, "the time index", room * sizeof *more);
+		writer->index = more;
+		writer->index_room = room;
+	}
+	while (writer->index_used < needed) writer->index[writer->index_used++] = writer->written + writer->held;
+	return ISO_OK;
+}
+
+iso_status iso_listmode_append(iso_listmode_writer *writer, const iso_event *events, size_t count, iso_error *err)
+{
+	for (size_t n = 0; n < count; n++) {
+		const iso_event *event = &events[n];
+		const char *fault = iso_listmode_event_fault(event, writer->scanner);
+		if (event->time_ms < writer->last_ms) fault = "comes before the one ahead of it in time";
+		if (fault)
+			return iso_fail(err, ISO_BAD_USAGE, writer->output.path,
+					"write events in time order that the scanner can make",
+					"event %llu (element %u, %u at %u ms) %s",
+					(unsigned long long)(writer->written + writer->held), event->element[0],
+					event->element[1], event->time_ms, fault);
+		const iso_status indexed = extend_index(writer, event->time_ms, err);
+		if (indexed != ISO_OK) return indexed;
+		if (writer->written + writer->held == 0) writer->first_ms = event->time_ms;
+		writer->last_ms = event->time_ms;
+		const size_t at = writer->held++;
+		writer->block.time_ms[at] = event->time_ms;
+		writer->block.element[at][0] = event->element[0];
+		writer->block.element[at][1] = event->element[1];
+		writer->block.tof_bin[at] = event->tof_bin;
+		writer->block.kind[at] = event->kind;
+		writer->block.window[at] = event->window;
+		if (event->kind == ISO_EVENT_DELAYED)
+			writer->delayeds++;
+		else
+			writer->prompts++;
+		if (writer->held < ISO_LISTMODE_BLOCK) continue;
+		const iso_status flushed = flush_block(writer, err);
+		if (flushed != ISO_OK) return flushed;
+	}
+	return ISO_OK;
+}
+
+/* The last things of the file: index, acquisition, counts and then the mark that it is whole. */
+static bool finish_contents(iso_listmode_writer *writer, const iso_event_counts *counts)
+{
+	const hid_t group = H5Gopen2(writer->file, "events", H5P_DEFAULT);
+	if (group < 0) return false;
+	const bool good = put_table(group, "index", H5T_STD_U64LE, H5T_NATIVE_UINT64, writer->index_used, 0,
+				    writer->index, "number of the first event at or after each whole second");
+	H5Gclose(group);
+	return good && put_acquisition(writer->file, &writer->acquisition) && put_counts(writer->file, counts) &&
+	       H5Fflush(writer->file, H5F_SCOPE_GLOBAL) >= 0 && iso_hdf5_put_u64(writer->file, "complete", 1) &&
+	       H5Fflush(writer->file, H5F_SCOPE_GLOBAL) >= 0;
+}
+
+static iso_status check_finish(const iso_listmode_writer *writer, const iso_event_counts *counts, iso_error *err)
+{
+	if (counts->prompts != writer->prompts || counts->delayeds != writer->delayeds)
+		return iso_fail(err, ISO_BAD_USAGE, writer->output.path, "count what was written",
+				"%llu prompts and %llu delayeds were written, the counts say %llu and %llu",
+				(unsigned long long)writer->prompts, (unsigned long long)writer->delayeds,
+				(unsigned long long)counts->prompts, (unsigned long long)counts->delayeds);
+	const double duration_s = writer->acquisition.duration_s;
+	if (isfinite(duration_s) && writer->written > 0 && writer->last_ms > 1000 * duration_s + 1)
+		return iso_fail(err, ISO_BAD_USAGE, writer->output.path, "give the duration that the events cover",
+				"the last event is at %.3f s of an acquisition of %.3f s", 1e-3 * writer->last_ms,
+				duration_s);
+	return ISO_OK;
+}
+
+iso_status iso_listmode_commit(iso_listmode_writer *writer, const iso_event_counts *counts, double duration_s,
+			       iso_error *err)
+{
+	iso_event_counts own = {.records = writer->prompts + writer->delayeds,
+				.prompts = writer->prompts,
+				.delayeds = writer->delayeds,
+				.duration_s = 1e-3 * (writer->last_ms - writer->first_ms)};
+	iso_status status = flush_block(writer, err);
+	if (!isnan(duration_s)) writer->acquisition.duration_s = duration_s;
+	if (!counts) counts = &own;
+	if (status == ISO_OK) status = check_finish(writer, counts, err);
+	if (status == ISO_OK) {
+		iso_hdf5_guard guard;
+		iso_hdf5_enter(&guard);
+		if (!finish_contents(writer, counts) || !close_file(writer))
+			status = iso_hdf5_fail(err, ISO_IO, writer->output.path, "cannot finish the file");
+		iso_hdf5_leave(&guard);
+	}
+	if (status == ISO_OK) status = iso_output_commit(&writer->output, err);
+	iso_listmode_discard(writer);
+	return status;
+}
+
+void iso_listmode_discard(iso_listmode_writer *writer)
+{
+	if (!writer) return;
+	iso_hdf5_guard guard;
+	iso_hdf5_enter(&guard);
+	(void)close_file(writer);
+	iso_hdf5_leave(&guard);
+	iso_output_discard(&writer->output);
+	iso_scanner_free(writer->scanner);
+	free(writer->index);
+	free(writer);
+}
+
+static iso_status copy_events(iso_listmode_writer *writer, iso_events *events, iso_event *batch,
+			      const iso_progress *progress, iso_error *err)
+{
+	const uint64_t total = iso_events_total(events);
+	uint64_t done = 0;
+	for (;;) {
+		size_t count;
+		iso_status status = iso_events_read(events, batch, ISO_LISTMODE_BLOCK, &count, err);
+		if (status == ISO_OK) status = iso_listmode_append(writer, batch, count, err);
+		if (status != ISO_OK || count == 0) return status;
+		done += count;
+		const double fraction = total == UINT64_MAX || total == 0 ? 0 : (double)done / (double)total;
+		if (progress && progress->report && progress->report(progress->user, "writing list-mode", fraction))
+			return iso_fail(err, ISO_CANCELLED, writer->output.path, "start again", "stopped on request");
+	}
+}
+
+iso_status iso_listmode_write_all(const char *path, iso_events *events, const char *provenance_json,
+				  const iso_progress *progress, iso_event_counts *counts, iso_error *err)
+{
+	iso_listmode_writer *writer = NULL;
+	iso_event_counts fates;
+	iso_event *batch = malloc(ISO_LISTMODE_BLOCK * sizeof *batch);
+	if (!batch) return iso_fail_memory(err, "copying events", ISO_LISTMODE_BLOCK * sizeof *batch);
+	iso_status status = iso_events_seek(events, 0, err);
+	if (status == ISO_OK)
+		status = iso_listmode_create(path, iso_events_scanner(events), iso_events_acquisition(events),
+					     provenance_json, &writer, err);
+	if (status == ISO_OK) status = copy_events(writer, events, batch, progress, err);
+	free(batch);
+	if (status != ISO_OK) {
+		iso_listmode_discard(writer);
+		return status;
+	}
+	iso_events_counts(events, &fates);
+	double duration_s = iso_events_acquisition(events)->duration_s;
+	if (isnan(duration_s) && fates.tags_time > 0) duration_s = fates.duration_s;
+	if (counts) *counts = fates;
+	return iso_listmode_commit(writer, &fates, duration_s, err);
+}
