@@ -1,8 +1,164 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "cli/cli.h"
+#include "core/error.h"
+
+typedef struct {
+	const char *volume, *dose, *output;
+	iso_dicom_subject subject;
+	bool json, quiet;
+} arguments;
+
+#define FIELD(member) offsetof(iso_dicom_subject, member), sizeof((iso_dicom_subject *)0)->member
+
+/* Options that only fill a text of the subject. */
+static const struct {
+	int key;
+	const char *name;
+	size_t offset, size;
+} texts[] = {
+    {'p', "patient-id", FIELD(patient_id)},
+    {'n', "patient-name", FIELD(patient_name)},
+    {'s', "sex", FIELD(sex)},
+    {'b', "birth-date", FIELD(birth_date)},
+    {'S', "species", FIELD(species)},
+    {256, "strain", FIELD(strain)},
+    {257, "position", FIELD(position)},
+    {258, "study-description", FIELD(study_description)},
+    {259, "study-id", FIELD(study_id)},
+    {260, "study-key", FIELD(study_key)},
+    {261, "series-description", FIELD(series_description)},
+    {262, "accession-number", FIELD(accession_number)},
+    {263, "responsible-person", FIELD(responsible_person)},
+    {264, "responsible-organisation", FIELD(responsible_organisation)},
+    {265, "institution", FIELD(institution)},
+    {266, "manufacturer", FIELD(manufacturer)},
+};
+#define SERIES_NUMBER 300
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	arguments *a = state->input;
+	for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+		if (texts[t].key != key) continue;
+		if (strlen(text) >= texts[t].size)
+			argp_error(state, "--%s takes at most %zu bytes", texts[t].name, texts[t].size - 1);
+		strcpy((char *)&a->subject + texts[t].offset, text);
+		return 0;
+	}
+	long long number;
+	iso_error err;
+	switch (key) {
+	case 'd': a->dose = text; break;
+	case 'o': a->output = text; break;
+	case 'j': a->json = true; break;
+	case 'q': a->quiet = true; break;
+	case SERIES_NUMBER:
+		if (cli_whole("series-number", text, 1, 2147483647, &number, &err) != ISO_OK)
+			argp_error(state, "%s; %s", err.message, err.remedy);
+		a->subject.series_number = (unsigned)number;
+		break;
+	case ARGP_KEY_ARG:
+		if (a->volume) argp_error(state, "one VOLUME, please: '%s' is too many", text);
+		a->volume = text;
+		break;
+	case ARGP_KEY_END:
+		if (!a->volume) argp_error(state, "which volume is to be written as DICOM?");
+		if (!a->output) argp_error(state, "-o DIR says where to write the series");
+		if (!a->subject.patient_id[0]) argp_error(state, "--patient-id says whose images these are");
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp_option options[] = {
+    {"output", 'o', "DIR", 0, "Folder for the series; made new, or an earlier series in it replaced", 0},
+    {"dose", 'd', "DOSE.yaml", 0, "Assays, injection and body mass; without it the files have no SUV", 0},
+    {NULL, 0, NULL, 0, "The subject:", 1},
+    {"patient-id", 'p', "ID", 0, "Identity of the animal or patient (required)", 1},
+    {"patient-name", 'n', "NAME", 0, "Name, Family^Given [the ID]", 1},
+    {"sex", 's', "M|F|O", 0, "Sex", 1},
+    {"birth-date", 'b', "YYYYMMDD", 0, "Date of birth", 1},
+    {"species", 'S', "SPECIES", 0, "mouse, rat, rabbit, guinea pig, dog, pig or human", 1},
+    {"strain", 256, "TEXT", 0, "Strain or breed", 1},
+    {"position", 257, "prone|supine", 0, "How it lay in the scanner", 1},
+    {"responsible-person", 263, "NAME", 0, "Who answers for the animal", 1},
+    {"responsible-organisation", 264, "TEXT", 0, "Which institution answers for the animal", 1},
+    {NULL, 0, NULL, 0, "The study:", 2},
+    {"study-description", 258, "TEXT", 0, "What the study is about", 2},
+    {"study-id", 259, "ID", 0, "Short identity of the study, at most 16 characters", 2},
+    {"study-key", 260, "KEY", 0, "Scans with the same key go into one DICOM study [one study per scan]", 2},
+    {"series-description", 261, "TEXT", 0, "Title of the series [nuclide and reconstruction]", 2},
+    {"series-number", SERIES_NUMBER, "N", 0, "Place of the series in the study", 2},
+    {"accession-number", 262, "ID", 0, "Order's number in the hospital's system", 2},
+    {"institution", 265, "TEXT", 0, "Where it was scanned", 2},
+    {"manufacturer", 266, "TEXT", 0, "Who made the scanner", 2},
+    {NULL, 0, NULL, 0, "Output:", 3},
+    {"json", 'j', NULL, 0, "Print what was written as JSON", 3},
+    {"quiet", 'q', NULL, 0, "Print nothing but errors", 3},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static const struct argp argp = {
+    options,
+    parse,
+    "VOLUME.nii.gz",
+    "Writes a volume in Bq/mL as a DICOM PET series: one file per slice and frame, with all that SUV needs.\v"
+    "Example: isotrace dicom scan.nii.gz --dose dose.yaml --patient-id M01 --species mouse --sex F -o dicom/M01\n\n"
+    "The volume must be calibrated, decay-corrected to the start of its scan, and have its absolute start. All times "
+    "in the "
+    "files are UTC. The same input gives the same files, identities included. See docs/dicom.md.",
+    NULL,
+    NULL,
+    NULL};
+
+/* The plain facts of the dose: what the syringe's assays mean is worked out here, because io knows no physics. */
+static iso_status read_dose(const arguments *a, const iso_volume *volume, iso_dicom_dose *facts, iso_error *err)
+{
+	iso_dose dose;
+	const iso_nuclide *injected, *scanned;
+	iso_status status = iso_dose_read(a->dose, &dose, err);
+	if (status == ISO_OK) status = iso_nuclide_find(dose.nuclide, a->dose, &injected, err);
+	if (status == ISO_OK) status = iso_nuclide_find(volume->acquisition.nuclide, a->volume, &scanned, err);
+	if (status == ISO_OK && injected != scanned)
+		status = iso_fail(err, ISO_BAD_INPUT, a->dose, "give the dose that belongs to this scan",
+				  "%s was injected, but the volume is of %s", injected->name, scanned->name);
+	memset(facts, 0, sizeof *facts);
+	if (status == ISO_OK) status = iso_dose_injected_bq(&dose, injected, &facts->injected_bq, err);
+	if (status != ISO_OK) return status;
+	facts->injection_utc_s = dose.injection_utc_s;
+	facts->body_mass_g = dose.body_mass_g;
+	snprintf(facts->tracer, sizeof facts->tracer, "%s", dose.tracer);
+	snprintf(facts->route, sizeof facts->route, "%s", dose.route);
+	return ISO_OK;
+}
 
 int cli_dicom(int argc, char **argv)
 {
-	(void)argc, (void)argv;
-	return 2;
+	arguments a = {.subject = iso_dicom_subject_unknown()};
+	if (!cli_parse(&argp, argc, argv, &a)) return 2;
+	iso_error err;
+	iso_volume *volume = NULL;
+	iso_dicom_dose dose;
+	size_t files = 0;
+	iso_status status = iso_volume_read(a.volume, &volume, &err);
+	if (status == ISO_OK && a.dose) status = read_dose(&a, volume, &dose, &err);
+	if (status == ISO_OK)
+		status = iso_dicom_write_pet(a.output, volume, a.dose ? &dose : NULL, &a.subject, &files, &err);
+	iso_volume_free(volume);
+	if (status != ISO_OK) return cli_fail(&err);
+	const bool suv = a.dose && dose.body_mass_g > 0;
+	if (!a.quiet && !suv)
+		fputs(a.dose ? "isotrace: the dose file has no body mass: the files have no SUV\n"
+			     : "isotrace: no --dose: the files have no SUV\n",
+		      stderr);
+	if (a.json)
+		printf("{\"files\": %zu, \"suv\": %s}\n", files, suv ? "true" : "false");
+	else if (!a.quiet)
+		printf("%zu DICOM files in %s\n", files, a.output);
+	return 0;
 }

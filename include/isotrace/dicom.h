@@ -2,7 +2,6 @@
 #ifndef ISOTRACE_DICOM_H
 #define ISOTRACE_DICOM_H
 
-#include "isotrace/dose.h"
 #include "isotrace/progress.h"
 #include "isotrace/volume.h"
 
@@ -15,34 +14,52 @@ typedef struct iso_dicom_subject {
 	char patient_id[65], patient_name[65];
 	char sex[2];        /* "M", "F", "O" or "" */
 	char birth_date[9]; /* "YYYYMMDD" or "" */
-	char species[32];   /* "mouse", "rat", "rabbit", "human", ...; "" = not stated, no animal module */
+	/* One of iso_dicom_species_names, or the Latin name; anything else is refused. "" = not stated and "human": no
+	 * animal module. */
+	char species[32];
 	char strain[64];
 	char responsible_person[65], responsible_organisation[65];
 	char study_description[65], study_id[17], accession_number[17];
 	char study_key[128]; /* what makes the study's UID: same key, same study; "" = the subject's id + start */
-	char position[8];    /* "prone", "supine" or "" */
+	char series_description[65]; /* "" = made from nuclide and reconstruction */
+	unsigned series_number;      /* 0 = not stated */
+	char position[8];            /* "prone", "supine" or "" */
 	char institution[65], manufacturer[65];
 } iso_dicom_subject;
 iso_dicom_subject iso_dicom_subject_unknown(void);
+/* "mouse, rat, rabbit, ..." for help texts. */
+const char *iso_dicom_species_names(void);
+
+/* What the SUV needs. How the net activity follows from the syringe's assays is iso_dose_injected_bq's business. */
+typedef struct iso_dicom_dose {
+	double injected_bq; /* net, at the moment of injection */
+	double injection_utc_s;
+	double body_mass_g; /* NAN = not known: no weight in the files, no SUV */
+	char tracer[64];    /* "" = as the volume has it */
+	char route[32];     /* "intravenous", "intraperitoneal", "subcutaneous", "intratumoral", free text, or "" */
+} iso_dicom_dose;
 
 /* Writes the volume as a PET Image Storage series (one file per slice and frame) into directory, which appears whole
- * or not at all. Requires Bq/mL, absolute start, nuclide, decay correction to the start of the acquisition. dose
- * gives net injected activity, injection time and body mass for SUV. UIDs depend only on the content. files (may be
- * NULL) receives the number of files. */
-iso_status iso_dicom_write_pet(const char *directory, const iso_volume *volume, const iso_dose *dose,
+ * or not at all and replaces an existing one. Requires Bq/mL, a known start of the acquisition, a positron emitter of
+ * the nuclide table and decay correction to the start of the acquisition: else ISO_BAD_INPUT. dose may be NULL: the files
+ * then have images but no SUV. The same input gives the same files, UIDs included. files (may be NULL) receives
+ * their number. Described in docs/dicom.md. */
+iso_status iso_dicom_write_pet(const char *directory, const iso_volume *volume, const iso_dicom_dose *dose,
 			       const iso_dicom_subject *subject, size_t *files, iso_error *err);
 
 typedef struct iso_pacs {
 	char ae_title[17], host[256];
 	unsigned port;
 	char own_ae_title[17]; /* "ISOTRACE" */
-	double timeout_s;
+	double timeout_s;      /* for connecting and for each answer; 30 unless changed */
 } iso_pacs;
-/* Parses "AET@HOST:PORT". */
+/* Parses "AET@HOST:PORT": ISO_BAD_USAGE when it is not that. */
 iso_status iso_pacs_parse(const char *text, iso_pacs *pacs, iso_error *err);
 
-/* C-STORE of every DICOM file below a path (file or folder). All stored: ISO_OK; some: ISO_PARTIAL with the first failure in
- * err; no connection: ISO_IO. stored and failed may be NULL. */
+/* C-ECHO, then C-STORE of every DICOM file below a path (file or folder, in the order of the names), on one
+ * association. What is no DICOM file is skipped and noted. All stored: ISO_OK; some: ISO_PARTIAL with the first failure in err;
+ * no connection or none stored: ISO_IO. stored and failed may be NULL. DCMTK, which does this, keeps its log level and
+ * its timeouts for the whole process: they are set here. */
 iso_status iso_dicom_send(const char *path, const iso_pacs *pacs, const iso_progress *progress, size_t *stored,
 			  size_t *failed, iso_error *err);
 

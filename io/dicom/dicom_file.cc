@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "io/dicom/dicom_file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <vector>
+
+#include "io/dicom/shim.h"
+
+#include "dcmtk/dcmdata/dcostrmb.h"
+
+struct iso_dcm {
+	DcmFileFormat file;
+	std::vector<DcmItem *> open; // the items that were begun, innermost last; the first is the dataset
+	iso_status status = ISO_OK;
+	char message[256] = "";
+};
+
+namespace
+{
+
+DcmTagKey key_of(uint32_t tag)
+{
+	return DcmTagKey(static_cast<Uint16>(tag >> 16), static_cast<Uint16>(tag & 0xffff));
+}
+
+// Does one thing to the open item unless something went wrong before; keeps the first failure.
+template <typename Action> void act(iso_dcm *dcm, uint32_t tag, Action action) noexcept
+{
+	if (dcm->status != ISO_OK) return;
+	try {
+		const OFCondition done = action(dcm->open.back());
+		if (done.good()) return;
+		dcm->status = ISO_BAD_INPUT;
+		std::snprintf(dcm->message, sizeof dcm->message, "element (%04x,%04x): %s",
+			      static_cast<unsigned>(tag >> 16), static_cast<unsigned>(tag & 0xffff), done.text());
+	} catch (...) {
+		dcm->status = ISO_NO_MEMORY;
+	}
+}
+
+} // namespace
+
+iso_status iso_dcm_create(iso_dcm **out, iso_error *err)
+{
+	*out = nullptr;
+	return iso_guard(err, [&] {
+		iso_quiet();
+		if (!dcmDataDict.isDictionaryLoaded())
+			return iso_fail(err, ISO_IO, nullptr,
+					"install DCMTK's data (Debian: libdcmtk17) or set DCMDICTPATH to its dicom.dic",
+					"DCMTK does not find its data dictionary");
+		iso_dcm *dcm = new iso_dcm;
+		*out = dcm;
+		dcm->open.push_back(dcm->file.getDataset());
+		return ISO_OK;
+	});
+}
+
+void iso_dcm_free(iso_dcm *dcm)
+{
+	delete dcm;
+}
+
+void iso_dcm_text(iso_dcm *dcm, uint32_t tag, const char *text)
+{
+	act(dcm, tag, [&](DcmItem *item) { return item->putAndInsertString(key_of(tag), text); });
+}
+
+void iso_dcm_us(iso_dcm *dcm, uint32_t tag, uint16_t value)
+{
+	act(dcm, tag, [&](DcmItem *item) { return item->putAndInsertUint16(key_of(tag), value); });
+}
+
+void iso_dcm_ss(iso_dcm *dcm, uint32_t tag, int16_t value)
+{
+	// The dictionary has US for tags that may be either: say which.
+	act(dcm, tag, [&](DcmItem *item) { return item->putAndInsertSint16(DcmTag(key_of(tag), EVR_SS), value); });
+}
+
+void iso_dcm_fd(iso_dcm *dcm, uint32_t tag, double value)
+{
+	act(dcm, tag, [&](DcmItem *item) { return item->putAndInsertFloat64(key_of(tag), value); });
+}
+
+void iso_dcm_pixels(iso_dcm *dcm, const int16_t *pixels, size_t count)
+{
+	act(dcm, 0x7fe00010, [&](DcmItem *item) {
+		return item->putAndInsertUint16Array(DcmTag(DCM_PixelData, EVR_OW),
+						     reinterpret_cast<const Uint16 *>(pixels), count);
+	});
+}
+
+void iso_dcm_begin(iso_dcm *dcm, uint32_t tag)
+{
+	act(dcm, tag, [&](DcmItem *item) {
+		DcmItem *fresh = nullptr;
+		(void)item->findAndDeleteElement(key_of(tag));
+		const OFCondition done = item->findOrCreateSequenceItem(key_of(tag), fresh, 0);
+		if (done.good()) dcm->open.push_back(fresh);
+		return done;
+	});
+}
+
+void iso_dcm_end(iso_dcm *dcm)
+{
+	if (dcm->status == ISO_OK && dcm->open.size() > 1) dcm->open.pop_back();
+}
+
+void iso_dcm_empty_sequence(iso_dcm *dcm, uint32_t tag)
+{
+	act(dcm, tag, [&](DcmItem *item) { return item->insertEmptyElement(key_of(tag), OFTrue); });
+}
+
+iso_status iso_dcm_save(iso_dcm *dcm, const char *path, const char *shown, iso_error *err)
+{
+	if (dcm->status == ISO_NO_MEMORY) return iso_fail_memory(err, "DICOM", 0);
+	if (dcm->status != ISO_OK) return iso_fail(err, dcm->status, shown, "correct the value", "%s", dcm->message);
+	// Into memory and from there to the disk: DCMTK's own file stream does not notice a disk that is full at the end.
+	return iso_guard(err, [&] {
+		const E_TransferSyntax syntax = EXS_LittleEndianExplicit;
+		OFCondition done = dcm->file.validateMetaInfo(syntax);
+		std::vector<char> bytes;
+		if (done.good()) {
+			bytes.resize(dcm->file.calcElementLength(syntax, EET_ExplicitLength) + size_t{8192});
+			DcmOutputBufferStream stream(bytes.data(), static_cast<offile_off_t>(bytes.size()));
+			dcm->file.transferInit();
+			done = dcm->file.write(stream, syntax, EET_ExplicitLength, nullptr);
+			dcm->file.transferEnd();
+			void *start = nullptr;
+			offile_off_t length = 0;
+			stream.flushBuffer(start, length);
+			bytes.resize(static_cast<size_t>(length));
+		}
+		if (done.bad())
+			return iso_fail(err, ISO_IO, shown, "report this", "cannot encode as DICOM: %s", done.text());
+		std::FILE *file = std::fopen(path, "wb");
+		if (!file) return iso_fail_errno(err, shown, "cannot create");
+		bool good = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size() && std::fflush(file) == 0;
+		int saved = errno;
+		if (std::fclose(file) != 0) {
+			if (good) saved = errno;
+			good = false;
+		}
+		errno = saved;
+		return good ? ISO_OK : iso_fail_errno(err, shown, "cannot write");
+	});
+}
