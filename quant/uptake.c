@@ -226,8 +226,10 @@ static iso_status balance(work *w, size_t frame, iso_error *err)
 				     w->volume->calibration_uncertainty, w->out->injected_relative_uncertainty,
 				     half_life_uncertainty(w, frame), branching_uncertainty(w)};
 	w->out->recovered_percent_id[frame] = recovered;
+	/* Counting a whole body is precise: without these two, what is left would pass for an exact measurement. */
+	const bool known = !isnan(components[1]) && !isnan(components[2]);
 	w->out->recovered_uncertainty[frame] =
-	    fabs(recovered) * iso_quadrature(components, sizeof components / sizeof *components);
+	    known ? fabs(recovered) * iso_quadrature(components, sizeof components / sizeof *components) : (double)NAN;
 	return ISO_OK;
 }
 
@@ -245,8 +247,15 @@ static void judge_balance(iso_biodistribution *out)
 	char frames[96] = "";
 	if (out->frames > 1)
 		snprintf(frames, sizeof frames, " in frame %zu (%zu of %zu frames are off)", worst, off, out->frames);
-	warn(out, "mass balance: %.2f +- %.2f %%ID recovered in the volume where %.2f %%ID is expected%s",
-	     out->recovered_percent_id[worst], out->recovered_uncertainty[worst], out->expected_percent_id, frames);
+	if (isnan(out->recovered_uncertainty[worst]))
+		warn(out,
+		     "mass balance: %.2f %%ID (uncertainty not known) recovered in the volume where %.2f %%ID is "
+		     "expected%s",
+		     out->recovered_percent_id[worst], out->expected_percent_id, frames);
+	else
+		warn(out, "mass balance: %.2f +- %.2f %%ID recovered in the volume where %.2f %%ID is expected%s",
+		     out->recovered_percent_id[worst], out->recovered_uncertainty[worst], out->expected_percent_id,
+		     frames);
 }
 
 /* Says which components are missing from the totals, once for all organs. */

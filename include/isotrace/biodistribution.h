@@ -46,7 +46,8 @@ typedef struct iso_biodistribution {
 	double injected_bq, injected_relative_uncertainty;
 	/* Mass balance per frame: all activity in the volume, in %ID (whole field of view), what it should be and its k = 1
 	 * uncertainty. */
-	double *recovered_percent_id, *recovered_uncertainty; /* owned, [frames]; absolute uncertainty in %ID */
+	double *recovered_percent_id, *recovered_uncertainty; /* owned, [frames]; absolute uncertainty in
+						* %ID, NAN when that of calibration or dose is not known */
 	double expected_percent_id;
 	char warnings[8][256]; /* mass balance off, component of uncertainty missing ... */
 	size_t warning_count;
