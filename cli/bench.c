@@ -90,8 +90,8 @@ static iso_status make_events(const bench_case *c, bench_data *data, iso_error *
 					    .crystals_per_ring = c->crystals,
 					    .radius_mm = c->radius_mm,
 					    .ring_spacing_mm = c->ring_spacing_mm,
-					    .crystal_size_mm = {NAN, NAN, NAN},
-					    .attenuation_per_mm = NAN};
+					    .crystal_size_mm = {(double)NAN, (double)NAN, (double)NAN},
+					    .attenuation_per_mm = (double)NAN};
 	iso_scanner *scanner;
 	const iso_status status = iso_scanner_from_rings(&rings, &scanner, err);
 	if (status != ISO_OK) return status;

@@ -29,8 +29,10 @@ void iso_lines_of_events(const iso_scanner *scanner, const iso_event *events, si
 	const double bin_mm = iso_tof_bin_centre_mm(&scanner->tof, 1);
 	for (size_t n = 0; n < count; n++) {
 		const size_t a = events[n].element[0], b = events[n].element[1];
-		memset(lines + n, 0, sizeof *lines); /* of no length, if the scanner lacks the elements */
-		if (a >= scanner->elements || b >= scanner->elements) continue;
+		/* Of no length when the scanner lacks the elements, and for SPECT, whose lines need the gantry's position. */
+		memset(lines + n, 0, sizeof *lines);
+		if (a >= scanner->elements || b >= scanner->elements || scanner->modality == ISO_MODALITY_SPECT)
+			continue;
 		memcpy(lines[n].start_mm, scanner->position_mm + 3 * a, sizeof lines->start_mm);
 		memcpy(lines[n].end_mm, scanner->position_mm + 3 * b, sizeof lines->end_mm);
 		lines[n].tof_centre_mm = (float)(events[n].tof_bin * bin_mm);

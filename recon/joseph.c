@@ -13,15 +13,6 @@ static void narrow(double at, double slope, double from, double to, double *low,
 	*high = fmin(*high, fmax(a, b));
 }
 
-/* Ends of lines that lie absurdly far away cancel digits: then u and v may be anything, and the line is not known. */
-static bool near_grid(const iso_joseph *joseph, const iso_ray *ray)
-{
-	const float far = (float)(ray->planes - 1), u = ray->u + far * ray->du, v = ray->v + far * ray->dv;
-	const float u_most = (float)(joseph->size[ray->u_axis] + 1), v_most = (float)(joseph->size[ray->v_axis] + 1);
-	return ray->u > -2 && ray->u < u_most && u > -2 && u < u_most && ray->v > -2 && ray->v < v_most && v > -2 &&
-	       v < v_most;
-}
-
 static inline bool inner(const iso_joseph *joseph, const iso_ray *ray, int m)
 {
 	const float u = ray->u + (float)m * ray->du, v = ray->v + (float)m * ray->dv;
@@ -93,7 +84,6 @@ bool iso_ray_begin(const iso_joseph *joseph, const iso_line *line, iso_ray *ray)
 	ray->v = (float)(across[1] + ray->first * slope[1]);
 	ray->du = (float)slope[0];
 	ray->dv = (float)slope[1];
-	if (!near_grid(joseph, ray)) return false;
 	ray->tof = ray->dtof = 0;
 	if (joseph->tof.weight) {
 		const double position_mm = (ray->first - middle) * mm_per_plane - (double)line->tof_centre_mm;

@@ -224,7 +224,8 @@ static void bad_plans(void)
 {
 	iso_projector *projector;
 	iso_grid grid = grid_of(4, 4, 4, 1, 1, 1);
-	const iso_tof_kernel bad[] = {{-1, 1, 3}, {10, 0, 3}, {10, 5, 0}, {NAN, 5, 3}, {10, NAN, 3}, {INFINITY, 5, 3}};
+	const iso_tof_kernel bad[] = {{-1, 1, 3},          {10, 0, 3},           {10, 5, 0},
+				      {(double)NAN, 5, 3}, {10, (double)NAN, 3}, {(double)INFINITY, 5, 3}};
 	for (size_t n = 0; n < sizeof bad / sizeof *bad; n++) {
 		CU_ASSERT_EQUAL(iso_projector_create(&grid, bad + n, 1, &projector, &err), ISO_BAD_USAGE);
 		CU_ASSERT_PTR_NULL(projector);

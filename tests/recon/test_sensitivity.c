@@ -263,7 +263,7 @@ static void sample_is_unbiased(void)
 					    .radius_mm = 40,
 					    .ring_spacing_mm = 3,
 					    .crystal_size_mm = {4, 3, 10},
-					    .attenuation_per_mm = NAN};
+					    .attenuation_per_mm = (double)NAN};
 	iso_scanner *scanner;
 	ISO_ASSERT_OK(iso_scanner_from_rings(&description, &scanner, &err), err);
 	const uint32_t count = scanner->elements;
@@ -423,7 +423,7 @@ static void key_changes_with_all_that_matters(void)
 	KEY(scanner->position_mm[9] += 1, scanner->position_mm[9] = place);
 	KEY(scanner->normal[2] = 0.01f, scanner->normal[2] = 0);
 	KEY(scanner->rule.max_axial_difference_mm = 9, scanner->rule.max_axial_difference_mm = 7);
-	KEY(scanner->attenuation_per_mm = NAN, scanner->attenuation_per_mm = mu_per_mm);
+	KEY(scanner->attenuation_per_mm = (double)NAN, scanner->attenuation_per_mm = mu_per_mm);
 	iso_sensitivity_key(scanner, &grid, mu, 1000, keys[count]);
 	for (int n = 0; n < count; n++) CU_ASSERT_STRING_NOT_EQUAL(keys[n], keys[count]);
 	count++;
