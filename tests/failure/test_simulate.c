@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/output.h"
+#include "isotrace/simulate.h"
+#include "tests/failure/inject.h"
+#include "tests/harness.h"
+
+/* Every kind of key once; so few decays that a run takes milliseconds. */
+static const char scene_yaml[] =
+    "nuclide: F-18\ntracer: test\nsubject: m\ninjected_mbq: 0.02\ninjection_time: 2026-03-14T09:00:00Z\n"
+    "scan_start_time: 2026-03-14T09:00:00Z\nduration_s: 1\nseed: 1\n"
+    "physics: {positron_range: true, acollinearity: true, attenuation: true, randoms: true}\n"
+    "detector: {name: small, rings: 4, crystals_per_ring: 24, radius_mm: 30, ring_spacing_mm: 4,\n"
+    "  crystal_size_mm: [4, 4, 10], attenuation_per_mm: 0.087, energy_resolution_percent: 14,\n"
+    "  energy_window_kev: [350, 650], photofraction: 0.6, time_resolution_ps: 500, coincidence_window_ns: 4}\n"
+    "truth_grid: {size: [4, 4, 4], voxel_mm: [5, 5, 5]}\n"
+    "organs:\n"
+    "  - {organ: body, label: 1, density_g_per_ml: 1.0, mu_per_cm: 0.096, percent_id_per_g: 5}\n"
+    "  - {organ: liver, label: 2, density_g_per_ml: 1.0, mu_per_cm: 0.096, percent_id_per_g: 50}\n"
+    "shapes:\n"
+    "  - {organ: body, kind: cylinder, centre_mm: [0, 0, 0], half_axes_mm: [8, 8, 8]}\n"
+    "  - {organ: liver, kind: ellipsoid, centre_mm: [1, 0, 0], half_axes_mm: [3, 3, 3], rotation_deg: [0, 10, 0]}\n";
+
+static iso_status drop(void *self, const iso_event *events, size_t count, iso_error *err)
+{
+	(void)events, (void)err;
+	*(size_t *)self += count;
+	return ISO_OK;
+}
+
+static iso_status simulate(const char *folder, iso_error *err)
+{
+	(void)folder;
+	size_t events = 0;
+	iso_scene *scene = NULL;
+	iso_scanner *scanner = NULL;
+	iso_image *truth = NULL;
+	iso_simulation_counts counts;
+	iso_status status = iso_scene_read(iso_test_path("scene.yaml"), &scene, err);
+	if (status == ISO_OK) status = iso_scene_prepare(scene, err);
+	if (status == ISO_OK) status = iso_scene_scanner(scene, &scanner, err);
+	if (status == ISO_OK)
+		status = iso_simulate(scene, &(iso_event_sink){.write = drop, .self = &events}, 2, NULL, &counts, err);
+	for (int what = ISO_TRUTH_LABELS; status == ISO_OK && what <= ISO_TRUTH_ACTIVITY; what++) {
+		iso_image_free(truth);
+		status = iso_scene_truth(scene, (iso_truth)what, &truth, err);
+	}
+	iso_image_free(truth);
+	iso_scanner_free(scanner);
+	iso_scene_free(scene);
+	return status;
+}
+
+static void scene(void)
+{
+	iso_error err;
+	ISO_ASSERT_OK(iso_output_write(iso_test_path("scene.yaml"), scene_yaml, sizeof scene_yaml - 1, &err), err);
+	iso_fail_every_allocation(&(iso_scenario){.run = simulate, .max_runs = 300});
+}
+
+static const iso_test tests[] = {{"a scene, its events and its truth", scene}};
+ISO_TEST_MAIN("memory, simulate", tests)
