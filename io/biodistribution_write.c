@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #include "isotrace/biodistribution.h"
 
-#include <jansson.h>
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "core/output.h"
+#include "io/json.h"
 #include "isotrace/time.h"
 #include "isotrace/version.h"
 
@@ -126,58 +127,62 @@ static iso_status write_csv(const iso_output *output, iso_biodistribution *const
 
 /* --- JSON; what is not known is null --- */
 
-static void set_number(json_t *object, const char *key, double value)
+static void set_number(iso_json *json, json_t *object, const char *key, double value)
 {
-	(void)json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null());
+	iso_json_set(json, object, key, isfinite(value) ? json_real(value) : json_null());
 }
 
-/* Empty is null; bytes that are no UTF-8 (a file name may hold them) are shown as '?'. */
-static void set_text(json_t *object, const char *key, const char *text)
+/* Bytes that are no UTF-8 (a file name may hold them, or a text that was cut) are shown as '?'. */
+static json_t *text_value(const char *text)
 {
-	json_t *value = *text ? json_string(text) : json_null();
-	if (!value) {
-		char plain[512];
-		snprintf(plain, sizeof plain, "%s", text);
-		for (char *at = plain; *at; at++)
-			if ((unsigned char)*at > 126) *at = '?';
-		value = json_string(plain);
-	}
-	(void)json_object_set_new(object, key, value);
+	json_t *value = json_string(text);
+	if (value || errno == ENOMEM) return value;
+	char plain[512];
+	snprintf(plain, sizeof plain, "%s", text);
+	for (char *at = plain; *at; at++)
+		if ((unsigned char)*at > 126) *at = '?';
+	return json_string(plain);
 }
 
-static void set_time(json_t *object, const char *key, double utc_s)
+/* Empty is null. */
+static void set_text(iso_json *json, json_t *object, const char *key, const char *text)
+{
+	iso_json_set(json, object, key, *text ? text_value(text) : json_null());
+}
+
+static void set_time(iso_json *json, json_t *object, const char *key, double utc_s)
 {
 	char text[40];
-	set_text(object, key, iso_time_text(utc_s, text));
+	set_text(json, object, key, iso_time_text(utc_s, text));
 }
 
-static json_t *dose_json(const iso_biodistribution *result)
+static json_t *dose_json(iso_json *json, const iso_biodistribution *result)
 {
 	const iso_dose *dose = &result->dose;
 	json_t *out = json_object();
-	set_text(out, "nuclide", dose->nuclide);
+	set_text(json, out, "nuclide", dose->nuclide);
 	const iso_nuclide *nuclide;
 	if (iso_nuclide_find(dose->nuclide, NULL, &nuclide, NULL) == ISO_OK) {
-		set_number(out, "half_life_s", nuclide->half_life_s);
-		set_number(out, "half_life_uncertainty_s", nuclide->half_life_uncertainty_s);
-		set_text(out, "half_life_source", nuclide->source);
+		set_number(json, out, "half_life_s", nuclide->half_life_s);
+		set_number(json, out, "half_life_uncertainty_s", nuclide->half_life_uncertainty_s);
+		set_text(json, out, "half_life_source", nuclide->source);
 	}
-	set_text(out, "tracer", dose->tracer);
-	set_text(out, "route", dose->route);
-	set_number(out, "syringe_before_bq", dose->before.activity_bq);
-	set_time(out, "syringe_before_time", dose->before.utc_s);
-	set_number(out, "syringe_after_bq", dose->after.activity_bq);
-	set_time(out, "syringe_after_time", dose->after.utc_s);
-	set_time(out, "injection_time", dose->injection_utc_s);
-	set_number(out, "injected_bq", result->injected_bq);
-	set_number(out, "injected_relative_uncertainty", result->injected_relative_uncertainty);
-	set_number(out, "body_mass_g", dose->body_mass_g);
-	set_number(out, "body_mass_uncertainty_g", dose->body_mass_uncertainty_g);
-	set_number(out, "excreted_percent_id", dose->excreted_percent_id);
+	set_text(json, out, "tracer", dose->tracer);
+	set_text(json, out, "route", dose->route);
+	set_number(json, out, "syringe_before_bq", dose->before.activity_bq);
+	set_time(json, out, "syringe_before_time", dose->before.utc_s);
+	set_number(json, out, "syringe_after_bq", dose->after.activity_bq);
+	set_time(json, out, "syringe_after_time", dose->after.utc_s);
+	set_time(json, out, "injection_time", dose->injection_utc_s);
+	set_number(json, out, "injected_bq", result->injected_bq);
+	set_number(json, out, "injected_relative_uncertainty", result->injected_relative_uncertainty);
+	set_number(json, out, "body_mass_g", dose->body_mass_g);
+	set_number(json, out, "body_mass_uncertainty_g", dose->body_mass_uncertainty_g);
+	set_number(json, out, "excreted_percent_id", dose->excreted_percent_id);
 	return out;
 }
 
-static json_t *volume_json(const iso_biodistribution *result)
+static json_t *volume_json(iso_json *json, const iso_biodistribution *result)
 {
 	const iso_corrections *c = &result->corrections;
 	const struct {
@@ -191,64 +196,64 @@ static json_t *volume_json(const iso_biodistribution *result)
 	};
 	json_t *done = json_object(), *facts = json_object(), *out = json_object();
 	for (size_t i = 0; i < sizeof corrections / sizeof *corrections; i++)
-		set_text(done, corrections[i].name, corrections[i].text);
-	set_text(facts, "method", result->facts.method);
-	(void)json_object_set_new(facts, "iterations", json_integer(result->facts.iterations));
-	(void)json_object_set_new(facts, "subsets", json_integer(result->facts.subsets));
-	set_number(facts, "prompts", result->facts.prompts);
-	set_number(facts, "delayeds", result->facts.delayeds);
-	set_text(facts, "input", result->facts.input);
-	set_text(facts, "input_sha256", result->facts.input_sha256);
-	set_text(facts, "software", result->facts.software);
-	set_time(out, "acquisition_start", result->start_utc_s);
-	set_number(out, "decay_reference_s_after_start", result->decay_reference_s);
-	set_number(out, "half_life_s", result->half_life_s);
-	set_number(out, "branching_fraction", result->branching_fraction);
-	set_number(out, "calibration_factor", result->calibration_factor);
-	set_number(out, "calibration_relative_uncertainty", result->calibration_uncertainty);
-	(void)json_object_set_new(out, "corrections", done);
-	(void)json_object_set_new(out, "reconstruction", facts);
+		set_text(json, done, corrections[i].name, corrections[i].text);
+	set_text(json, facts, "method", result->facts.method);
+	iso_json_set(json, facts, "iterations", json_integer(result->facts.iterations));
+	iso_json_set(json, facts, "subsets", json_integer(result->facts.subsets));
+	set_number(json, facts, "prompts", result->facts.prompts);
+	set_number(json, facts, "delayeds", result->facts.delayeds);
+	set_text(json, facts, "input", result->facts.input);
+	set_text(json, facts, "input_sha256", result->facts.input_sha256);
+	set_text(json, facts, "software", result->facts.software);
+	set_time(json, out, "acquisition_start", result->start_utc_s);
+	set_number(json, out, "decay_reference_s_after_start", result->decay_reference_s);
+	set_number(json, out, "half_life_s", result->half_life_s);
+	set_number(json, out, "branching_fraction", result->branching_fraction);
+	set_number(json, out, "calibration_factor", result->calibration_factor);
+	set_number(json, out, "calibration_relative_uncertainty", result->calibration_uncertainty);
+	iso_json_set(json, out, "corrections", done);
+	iso_json_set(json, out, "reconstruction", facts);
 	return out;
 }
 
-static json_t *frame_json(const iso_biodistribution *result, size_t f)
+static json_t *frame_json(iso_json *json, const iso_biodistribution *result, size_t f)
 {
 	json_t *out = json_object(), *balance = json_object(), *organs = json_array();
-	set_number(out, "start_s", result->frame[f].start_s);
-	set_number(out, "duration_s", result->frame[f].duration_s);
-	set_number(out, "time_h", result->time_h[f]);
-	set_number(balance, "recovered_percent_id", result->recovered_percent_id[f]);
-	set_number(balance, "recovered_percent_id_uncertainty", result->recovered_uncertainty[f]);
-	set_number(balance, "expected_percent_id", result->expected_percent_id);
-	(void)json_object_set_new(out, "mass_balance", balance);
+	set_number(json, out, "start_s", result->frame[f].start_s);
+	set_number(json, out, "duration_s", result->frame[f].duration_s);
+	set_number(json, out, "time_h", result->time_h[f]);
+	set_number(json, balance, "recovered_percent_id", result->recovered_percent_id[f]);
+	set_number(json, balance, "recovered_percent_id_uncertainty", result->recovered_uncertainty[f]);
+	set_number(json, balance, "expected_percent_id", result->expected_percent_id);
+	iso_json_set(json, out, "mass_balance", balance);
 	for (size_t o = 0; o < result->organs; o++) {
 		const iso_uptake *row = &result->row[f * result->organs + o];
 		json_t *organ = json_object();
-		set_text(organ, "organ", row->organ);
+		set_text(json, organ, "organ", row->organ);
 		for (size_t c = 0; c < sizeof numbers / sizeof *numbers; c++)
 			if (strcmp(numbers[c].name, "mass_source") == 0)
-				set_text(organ, "mass_source", row->mass_source);
+				set_text(json, organ, "mass_source", row->mass_source);
 			else
-				set_number(organ, numbers[c].name, number_of(row, c));
-		(void)json_array_append_new(organs, organ);
+				set_number(json, organ, numbers[c].name, number_of(row, c));
+		iso_json_append(json, organs, organ);
 	}
-	(void)json_object_set_new(out, "organs", organs);
+	iso_json_set(json, out, "organs", organs);
 	return out;
 }
 
-static json_t *subject_json(const iso_biodistribution *result)
+static json_t *subject_json(iso_json *json, const iso_biodistribution *result)
 {
 	json_t *out = json_object(), *warnings = json_array(), *frames = json_array();
-	set_text(out, "subject", result->subject);
-	set_text(out, "group", result->group);
-	set_time(out, "decay_corrected_to", result->dose.injection_utc_s);
-	(void)json_object_set_new(out, "dose", dose_json(result));
-	(void)json_object_set_new(out, "volume", volume_json(result));
+	set_text(json, out, "subject", result->subject);
+	set_text(json, out, "group", result->group);
+	set_time(json, out, "decay_corrected_to", result->dose.injection_utc_s);
+	iso_json_set(json, out, "dose", dose_json(json, result));
+	iso_json_set(json, out, "volume", volume_json(json, result));
 	for (size_t w = 0; w < result->warning_count; w++)
-		(void)json_array_append_new(warnings, json_string(result->warnings[w]));
-	(void)json_object_set_new(out, "warnings", warnings);
-	for (size_t f = 0; f < result->frames; f++) (void)json_array_append_new(frames, frame_json(result, f));
-	(void)json_object_set_new(out, "frames", frames);
+		iso_json_append(json, warnings, text_value(result->warnings[w]));
+	iso_json_set(json, out, "warnings", warnings);
+	for (size_t f = 0; f < result->frames; f++) iso_json_append(json, frames, frame_json(json, result, f));
+	iso_json_set(json, out, "frames", frames);
 	return out;
 }
 
@@ -264,26 +269,22 @@ static json_t *units_json(void)
 static iso_status write_json(const iso_output *output, iso_biodistribution *const *results, size_t count,
 			     const char *provenance_json, iso_error *err)
 {
-	json_error_t why;
-	json_t *provenance = provenance_json ? json_loads(provenance_json, 0, &why) : json_null();
-	if (!provenance)
-		return iso_fail(err, ISO_BAD_USAGE, output->path, "hand over valid JSON or NULL",
-				"the provenance is no JSON: %s", why.text);
-	json_t *root = json_object(), *subjects = json_array();
-	set_text(root, "software", "isotrace " ISO_VERSION);
-	(void)json_object_set_new(root, "units", units_json());
-	for (size_t r = 0; r < count; r++) (void)json_array_append_new(subjects, subject_json(results[r]));
-	(void)json_object_set_new(root, "subjects", subjects);
-	(void)json_object_set_new(root, "provenance", provenance);
-	char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-	const bool whole = json_array_size(json_object_get(root, "subjects")) == count;
-	json_decref(root);
-	if (!text || !whole) {
-		free(text);
-		return iso_fail_memory(err, "the results as JSON", 0);
-	}
-	FILE *file = fopen(output->temporary, "wb");
+	json_t *provenance = NULL;
 	iso_status status = ISO_OK;
+	if (provenance_json)
+		status = iso_json_parse(provenance_json, strlen(provenance_json), output->path, &provenance, err);
+	if (status != ISO_OK) return status;
+	iso_json kept = iso_json_begin(), *json = &kept;
+	json_t *root = json_object(), *subjects = json_array();
+	set_text(json, root, "software", "isotrace " ISO_VERSION);
+	iso_json_set(json, root, "units", units_json());
+	for (size_t r = 0; r < count; r++) iso_json_append(json, subjects, subject_json(json, results[r]));
+	iso_json_set(json, root, "subjects", subjects);
+	iso_json_set(json, root, "provenance", provenance ? provenance : json_null());
+	char *text;
+	status = iso_json_text(json, root, JSON_INDENT(1) | JSON_REAL_PRECISION(12), output->path, &text, err);
+	if (status != ISO_OK) return status;
+	FILE *file = fopen(output->temporary, "wb");
 	if (!file) {
 		status = iso_fail_errno(err, output->path, "cannot create");
 	} else {

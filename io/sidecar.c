@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "io/sidecar.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/output.h"
+#include "io/json.h"
 #include "isotrace/time.h"
 
 /* Where each number and text of a volume stands, so that writer and reader cannot differ. */
@@ -87,33 +87,31 @@ static const text_field fact_texts[] = {
     {NULL, 0, 0},
 };
 
-#define COUNT(fields) (sizeof(fields) / sizeof *(fields)-1)
-
 static json_t *number_or_null(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
 }
 
-static void put_numbers(json_t *object, const number_field *fields, const iso_volume *volume)
+static void put_numbers(iso_json *json, json_t *object, const number_field *fields, const iso_volume *volume)
 {
 	for (; fields->key; fields++)
-		(void)json_object_set_new(object, fields->key,
-					  number_or_null(*(const double *)((const char *)volume + fields->offset)));
+		iso_json_set(json, object, fields->key,
+			     number_or_null(*(const double *)((const char *)volume + fields->offset)));
 }
 
-static void put_times(json_t *object, const number_field *fields, const iso_volume *volume)
+static void put_times(iso_json *json, json_t *object, const number_field *fields, const iso_volume *volume)
 {
 	for (; fields->key; fields++) {
 		char text[40];
 		iso_time_text(*(const double *)((const char *)volume + fields->offset), text);
-		(void)json_object_set_new(object, fields->key, text[0] ? json_string(text) : json_null());
+		iso_json_set(json, object, fields->key, text[0] ? json_string(text) : json_null());
 	}
 }
 
-static void put_texts(json_t *object, const text_field *fields, const iso_volume *volume)
+static void put_texts(iso_json *json, json_t *object, const text_field *fields, const iso_volume *volume)
 {
 	for (; fields->key; fields++)
-		(void)json_object_set_new(object, fields->key, json_string((const char *)volume + fields->offset));
+		iso_json_set(json, object, fields->key, json_string((const char *)volume + fields->offset));
 }
 
 static json_t *triple(const double value[3])
@@ -121,45 +119,45 @@ static json_t *triple(const double value[3])
 	return json_pack("[fff]", value[0], value[1], value[2]);
 }
 
-static json_t *isotrace_object(const iso_volume *volume)
+static json_t *isotrace_object(iso_json *json, const iso_volume *volume)
 {
 	const iso_grid *grid = &volume->grid;
 	json_t *object = json_object(), *part;
-	(void)json_object_set_new(object, "format", json_string("isotrace volume 1"));
-	(void)json_object_set_new(object, "unit", json_string(iso_unit_text(volume->unit)));
-	(void)json_object_set_new(object, "grid",
-				  json_pack("{s:[III],s:o,s:o,s:[ooo]}", "size", (json_int_t)grid->size[0],
-					    (json_int_t)grid->size[1], (json_int_t)grid->size[2], "voxel_mm",
-					    triple(grid->voxel_mm), "origin_mm", triple(grid->origin_mm), "direction",
-					    triple(grid->direction[0]), triple(grid->direction[1]),
-					    triple(grid->direction[2])));
+	iso_json_set(json, object, "format", json_string("isotrace volume 1"));
+	iso_json_set(json, object, "unit", json_string(iso_unit_text(volume->unit)));
+	iso_json_set(json, object, "grid",
+		     json_pack("{s:[III],s:o,s:o,s:[ooo]}", "size", (json_int_t)grid->size[0],
+			       (json_int_t)grid->size[1], (json_int_t)grid->size[2], "voxel_mm", triple(grid->voxel_mm),
+			       "origin_mm", triple(grid->origin_mm), "direction", triple(grid->direction[0]),
+			       triple(grid->direction[1]), triple(grid->direction[2])));
 	part = json_array();
 	for (size_t f = 0; f < volume->frames; f++)
-		(void)json_array_append_new(part, json_pack("{s:f,s:f}", "start_s", volume->frame[f].start_s,
-							    "duration_s", volume->frame[f].duration_s));
-	(void)json_object_set_new(object, "frames", part);
-	(void)json_object_set_new(object, "replicates", json_integer((json_int_t)volume->replicates));
-	put_numbers(object, volume_numbers, volume);
+		iso_json_append(json, part,
+				json_pack("{s:f,s:f}", "start_s", volume->frame[f].start_s, "duration_s",
+					  volume->frame[f].duration_s));
+	iso_json_set(json, object, "frames", part);
+	iso_json_set(json, object, "replicates", json_integer((json_int_t)volume->replicates));
+	put_numbers(json, object, volume_numbers, volume);
 	part = json_object();
-	(void)json_object_set_new(part, "modality", json_string(iso_modality_text(volume->acquisition.modality)));
-	put_texts(part, acquisition_texts, volume);
-	put_times(part, acquisition_times, volume);
-	put_numbers(part, acquisition_numbers, volume);
-	(void)json_object_set_new(object, "acquisition", part);
+	iso_json_set(json, part, "modality", json_string(iso_modality_text(volume->acquisition.modality)));
+	put_texts(json, part, acquisition_texts, volume);
+	put_times(json, part, acquisition_times, volume);
+	put_numbers(json, part, acquisition_numbers, volume);
+	iso_json_set(json, object, "acquisition", part);
 	part = json_object();
-	put_texts(part, correction_texts, volume);
-	(void)json_object_set_new(object, "corrections", part);
+	put_texts(json, part, correction_texts, volume);
+	iso_json_set(json, object, "corrections", part);
 	part = json_object();
-	put_texts(part, fact_texts, volume);
-	(void)json_object_set_new(part, "iterations", json_integer(volume->facts.iterations));
-	(void)json_object_set_new(part, "subsets", json_integer(volume->facts.subsets));
-	put_numbers(part, fact_numbers, volume);
-	(void)json_object_set_new(object, "reconstruction", part);
+	put_texts(json, part, fact_texts, volume);
+	iso_json_set(json, part, "iterations", json_integer(volume->facts.iterations));
+	iso_json_set(json, part, "subsets", json_integer(volume->facts.subsets));
+	put_numbers(json, part, fact_numbers, volume);
+	iso_json_set(json, object, "reconstruction", part);
 	return object;
 }
 
 /* BIDS counts from TimeZero, a clock time in whole seconds; it is here the second in which the scan began. */
-static void put_bids_times(json_t *root, const iso_volume *volume)
+static void put_bids_times(iso_json *json, json_t *root, const iso_volume *volume)
 {
 	const iso_acquisition *a = &volume->acquisition;
 	double offset_s = 0;
@@ -167,101 +165,80 @@ static void put_bids_times(json_t *root, const iso_volume *volume)
 		char text[40];
 		offset_s = a->start_utc_s - floor(a->start_utc_s);
 		iso_time_text(floor(a->start_utc_s), text);
-		(void)json_object_set_new(root, "TimeZero", json_stringn(text + 11, 8));
+		iso_json_set(json, root, "TimeZero", json_stringn(text + 11, 8));
 		if (isfinite(a->injection_utc_s))
-			(void)json_object_set_new(root, "InjectionStart",
-						  json_real(a->injection_utc_s - floor(a->start_utc_s)));
+			iso_json_set(json, root, "InjectionStart",
+				     json_real(a->injection_utc_s - floor(a->start_utc_s)));
 	}
-	(void)json_object_set_new(root, "ScanStart", json_real(offset_s));
+	iso_json_set(json, root, "ScanStart", json_real(offset_s));
 	json_t *starts = json_array(), *durations = json_array(), *factors = json_array();
 	const double lambda = log(2.0) / volume->half_life_s;
 	for (size_t f = 0; f < volume->frames; f++) {
 		const iso_frame *frame = &volume->frame[f];
-		(void)json_array_append_new(starts, json_real(frame->start_s + offset_s));
-		(void)json_array_append_new(durations, json_real(frame->duration_s));
+		iso_json_append(json, starts, json_real(frame->start_s + offset_s));
+		iso_json_append(json, durations, json_real(frame->duration_s));
 		const double x = lambda * frame->duration_s; /* mean activity over the frame to the reference time */
 		const double within = x > 0 ? x / -expm1(-x) : 1;
-		(void)json_array_append_new(
-		    factors, json_real(within * exp(lambda * (frame->start_s - volume->decay_reference_s))));
+		iso_json_append(json, factors,
+				json_real(within * exp(lambda * (frame->start_s - volume->decay_reference_s))));
 	}
-	(void)json_object_set_new(root, "FrameTimesStart", starts);
-	(void)json_object_set_new(root, "FrameDuration", durations);
+	iso_json_set(json, root, "FrameTimesStart", starts);
+	iso_json_set(json, root, "FrameDuration", durations);
 	const bool corrected = isfinite(volume->decay_reference_s);
-	(void)json_object_set_new(root, "ImageDecayCorrected", json_boolean(corrected));
-	(void)json_object_set_new(root, "ImageDecayCorrectionTime",
-				  corrected ? json_real(volume->decay_reference_s + offset_s) : json_null());
+	iso_json_set(json, root, "ImageDecayCorrected", json_boolean(corrected));
+	iso_json_set(json, root, "ImageDecayCorrectionTime",
+		     corrected ? json_real(volume->decay_reference_s + offset_s) : json_null());
 	if (corrected && volume->half_life_s > 0 && isfinite(volume->half_life_s))
-		(void)json_object_set_new(root, "DecayCorrectionFactor", factors);
+		iso_json_set(json, root, "DecayCorrectionFactor", factors);
 	else
 		json_decref(factors);
 }
 
-static void put_known(json_t *root, const char *key, const char *text)
+static void put_known(iso_json *json, json_t *root, const char *key, const char *text)
 {
-	if (text[0]) (void)json_object_set_new(root, key, json_string(text));
+	if (text[0]) iso_json_set(json, root, key, json_string(text));
 }
 
-static void put_bids(json_t *root, const iso_volume *volume)
+static void put_bids(iso_json *json, json_t *root, const iso_volume *volume)
 {
 	const iso_acquisition *a = &volume->acquisition;
 	const iso_corrections *c = &volume->corrections;
-	put_known(root, "Modality", a->modality == ISO_MODALITY_PET ? "PT" : "");
-	put_known(root, "ManufacturersModelName", a->scanner_name);
-	put_known(root, "TracerName", a->tracer);
-	put_known(root, "TracerRadionuclide", a->nuclide);
+	put_known(json, root, "Modality", a->modality == ISO_MODALITY_PET ? "PT" : "");
+	put_known(json, root, "ManufacturersModelName", a->scanner_name);
+	put_known(json, root, "TracerName", a->tracer);
+	put_known(json, root, "TracerRadionuclide", a->nuclide);
 	if (isfinite(a->injected_activity_bq)) {
-		(void)json_object_set_new(root, "InjectedRadioactivity", json_real(a->injected_activity_bq / 1e6));
-		put_known(root, "InjectedRadioactivityUnits", "MBq");
+		iso_json_set(json, root, "InjectedRadioactivity", json_real(a->injected_activity_bq / 1e6));
+		put_known(json, root, "InjectedRadioactivityUnits", "MBq");
 	}
-	put_bids_times(root, volume);
-	put_known(root, "AcquisitionMode", "list mode");
-	put_known(root, "ReconMethodName", volume->facts.method);
-	put_known(root, "ReconMethodImplementationVersion", volume->facts.software);
+	put_bids_times(json, root, volume);
+	put_known(json, root, "AcquisitionMode", "list mode");
+	put_known(json, root, "ReconMethodName", volume->facts.method);
+	put_known(json, root, "ReconMethodImplementationVersion", volume->facts.software);
 	if (volume->facts.iterations) {
-		(void)json_object_set_new(root, "ReconMethodParameterLabels",
-					  json_pack("[ss]", "subsets", "iterations"));
-		(void)json_object_set_new(root, "ReconMethodParameterUnits", json_pack("[ss]", "none", "none"));
-		(void)json_object_set_new(root, "ReconMethodParameterValues",
-					  json_pack("[ii]", (int)volume->facts.subsets, (int)volume->facts.iterations));
+		iso_json_set(json, root, "ReconMethodParameterLabels", json_pack("[ss]", "subsets", "iterations"));
+		iso_json_set(json, root, "ReconMethodParameterUnits", json_pack("[ss]", "none", "none"));
+		iso_json_set(json, root, "ReconMethodParameterValues",
+			     json_pack("[ii]", (int)volume->facts.subsets, (int)volume->facts.iterations));
 	}
 	/* The filter's size stands in its text: "Gaussian, FWHM 1.2 mm". */
-	put_known(root, "ReconFilterType", c->post_filter[0] ? c->post_filter : "none");
-	put_known(root, "AttenuationCorrection", c->attenuation[0] ? c->attenuation : "none");
-	put_known(root, "RandomsCorrection", c->randoms[0] ? c->randoms : "none");
-	put_known(root, "ScatterCorrection", c->scatter[0] ? c->scatter : "none");
+	put_known(json, root, "ReconFilterType", c->post_filter[0] ? c->post_filter : "none");
+	put_known(json, root, "AttenuationCorrection", c->attenuation[0] ? c->attenuation : "none");
+	put_known(json, root, "RandomsCorrection", c->randoms[0] ? c->randoms : "none");
+	put_known(json, root, "ScatterCorrection", c->scatter[0] ? c->scatter : "none");
 	if (isfinite(volume->calibration_factor))
-		(void)json_object_set_new(root, "DoseCalibrationFactor", json_real(volume->calibration_factor));
-}
-
-/* jansson leaves a key out when there is no memory or a text is not UTF-8: count them. */
-static bool is_complete(const json_t *object)
-{
-	return json_object_size(object) == 8 + COUNT(volume_numbers) &&
-	       json_object_size(json_object_get(object, "acquisition")) ==
-		   1 + COUNT(acquisition_texts) + COUNT(acquisition_times) + COUNT(acquisition_numbers) &&
-	       json_object_size(json_object_get(object, "corrections")) == COUNT(correction_texts) &&
-	       json_object_size(json_object_get(object, "reconstruction")) ==
-		   2 + COUNT(fact_texts) + COUNT(fact_numbers);
+		iso_json_set(json, root, "DoseCalibrationFactor", json_real(volume->calibration_factor));
 }
 
 iso_status iso_sidecar_text(const iso_volume *volume, const char *file, char **text, iso_error *err)
 {
-	*text = NULL;
+	iso_json kept = iso_json_begin(), *json = &kept;
 	json_t *root = json_object();
-	if (root) {
-		put_known(root, "Units", iso_unit_text(volume->unit));
-		put_bids(root, volume);
-		(void)json_object_set_new(root, "isotrace", isotrace_object(volume));
-	}
+	put_known(json, root, "Units", iso_unit_text(volume->unit));
+	put_bids(json, root, volume);
+	iso_json_set(json, root, "isotrace", isotrace_object(json, volume));
 	/* 17 digits bring every double back to its bits. */
-	if (root) *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-	const bool whole = *text && is_complete(json_object_get(root, "isotrace"));
-	json_decref(root);
-	if (whole) return ISO_OK;
-	free(*text);
-	*text = NULL;
-	return iso_fail(err, ISO_BAD_INPUT, file, "use UTF-8 in names and texts, and free memory",
-			"the volume's facts cannot be written as JSON");
+	return iso_json_text(json, root, JSON_INDENT(2) | JSON_REAL_PRECISION(17), file, text, err);
 }
 
 /* Reading. The first failure is kept; what follows then does nothing. */
@@ -431,14 +408,14 @@ iso_status iso_sidecar_read(const char *path, iso_volume **out, iso_error *err)
 	size_t size;
 	iso_status status = iso_read_file(path, (size_t)64 << 20, &text, &size, err);
 	if (status != ISO_OK) return status;
-	json_error_t where;
-	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+	json_t *root;
+	status = iso_json_parse(text, size, path, &root, err);
 	free(text);
+	if (status != ISO_OK) return status;
 	if (!json_is_object(root)) {
 		json_decref(root);
-		return iso_fail_at(err, ISO_BAD_INPUT, path, ISO_POSITION_LINE, where.line,
-				   "restore the sidecar that was written with this image", "no JSON object: %s",
-				   where.text);
+		return iso_fail(err, ISO_BAD_INPUT, path, "restore the sidecar that was written with this image",
+				"the sidecar is no JSON object");
 	}
 	reader r = {.file = path, .status = ISO_OK, .err = err};
 	const json_t *own = json_object_get(root, "isotrace");

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "io/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/error.h"
+
+/* jansson does not say why a value could not be made; a failed malloc says so in errno. */
+iso_json iso_json_begin(void)
+{
+	errno = 0;
+	return (iso_json){.failed = false};
+}
+
+static void note(iso_json *json, int failed)
+{
+	if (!failed || json->failed) return;
+	json->failed = true;
+	json->no_memory = errno == ENOMEM;
+}
+
+void iso_json_set(iso_json *json, json_t *object, const char *key, json_t *value)
+{
+	note(json, json_object_set_new(object, key, value));
+}
+
+void iso_json_append(iso_json *json, json_t *array, json_t *value)
+{
+	note(json, json_array_append_new(array, value));
+}
+
+iso_status iso_json_text(iso_json *json, json_t *root, size_t flags, const char *file, char **text, iso_error *err)
+{
+	*text = NULL;
+	note(json, root == NULL);
+	if (!json->failed) {
+		errno = 0;
+		*text = json_dumps(root, flags);
+		/* jansson 2.14 loses a part of the text, and says nothing, when its buffer cannot grow at some places. */
+		note(json, *text == NULL || errno == ENOMEM);
+	}
+	json_decref(root);
+	if (!json->failed) return ISO_OK;
+	free(*text);
+	*text = NULL;
+	if (json->no_memory) return iso_fail_memory(err, "a JSON text", 0);
+	return iso_fail(err, ISO_BAD_INPUT, file, "use UTF-8 in names and texts",
+			"a name or text is not UTF-8 and cannot be written as JSON");
+}
+
+iso_status iso_json_parse(const char *text, size_t size, const char *file, json_t **out, iso_error *err)
+{
+	json_error_t where;
+	errno = 0;
+	*out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+	if (errno == ENOMEM) { /* and loses characters while reading, just so */
+		json_decref(*out);
+		*out = NULL;
+		return iso_fail_memory(err, "reading JSON", size);
+	}
+	if (*out) return ISO_OK;
+	const char *remedy = "correct the file at this line or restore it";
+	if (where.line < 1) return iso_fail(err, ISO_BAD_INPUT, file, remedy, "this is no JSON: %s", where.text);
+	return iso_fail_at(err, ISO_BAD_INPUT, file, ISO_POSITION_LINE, where.line, remedy, "this is no JSON: %s",
+			   where.text);
+}
