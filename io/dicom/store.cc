@@ -126,7 +126,17 @@ iso_status connect(DcmSCU &scu, const iso_pacs *pacs, iso_error *err)
 std::string store(DcmSCU &scu, const Image &image, bool &lost)
 {
 	Uint16 answer = 0;
-	const OFCondition done = scu.sendSTORERequest(0, image.path.c_str(), nullptr, answer);
+	// The syntax that the file has, else for uncompressed files whichever the receiver took; DCMTK then converts.
+	T_ASC_PresentationContextID context =
+	    scu.findPresentationContextID(image.sop_class.c_str(), image.syntax.c_str());
+	if (!context && is_uncompressed(image.syntax))
+		context =
+		    scu.findPresentationContextID(image.sop_class.c_str(), UID_LittleEndianExplicitTransferSyntax);
+	if (!context && is_uncompressed(image.syntax))
+		context =
+		    scu.findPresentationContextID(image.sop_class.c_str(), UID_LittleEndianImplicitTransferSyntax);
+	if (!context) return "the receiver does not take this kind of object";
+	const OFCondition done = scu.sendSTORERequest(context, image.path.c_str(), nullptr, answer);
 	if (done.bad()) {
 		lost = done != NET_EC_NoAcceptablePresentationContexts && done != DIMSE_NOVALIDPRESENTATIONCONTEXTID &&
 		       done != NET_EC_InvalidSOPClassUID && done != NET_EC_InvalidSOPInstanceUID;
