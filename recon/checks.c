@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "recon/checks.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "recon/filter.h"
+
+static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
+{
+	iso_status status = iso_grid_check(&o->grid, NULL, err);
+	if (status == ISO_OK) status = iso_filter_check(&o->post_filter, err);
+	if (status != ISO_OK) return status;
+	if (!iso_grid_is_axis_aligned(&o->grid))
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "reconstruct on an axis-aligned grid, then resample",
+				"the image grid is turned");
+	if (o->iterations < 1 || o->subsets < 1 || o->iterations > 100000 || o->subsets > 100000)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give at least 1 of each", "%u iterations of %u subsets",
+				o->iterations, o->subsets);
+	if (o->replicates == 1)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 or at least 2", "one replicate shows no spread");
+	if (!(o->psf_fwhm_mm >= 0 && o->psf_fwhm_mm < 1e6))
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 mm (none) or more", "a resolution of %g mm",
+				o->psf_fwhm_mm);
+	if (!isnan(o->dead_time_factor) && !(o->dead_time_factor >= 1 && o->dead_time_factor < 1e6))
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give a factor >= 1, or NAN when it is not known",
+				"a dead time factor of %g", o->dead_time_factor);
+	if (o->randoms != ISO_RANDOMS_NONE && o->randoms != ISO_RANDOMS_DELAYED)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "use ISO_RANDOMS_NONE or ISO_RANDOMS_DELAYED",
+				"randoms method %d", (int)o->randoms);
+	return ISO_OK;
+}
+
+static iso_status check_mu(const iso_image *mu, iso_error *err)
+{
+	if (!mu) return ISO_OK;
+	if (mu->unit != ISO_UNIT_PER_CM)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "read it as 1/cm", "the mu map's unit is %s",
+				iso_unit_text(mu->unit));
+	if (!iso_grid_is_axis_aligned(&mu->grid))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "resample it to an axis-aligned grid",
+				"the mu map's grid is turned");
+	const size_t voxels = iso_grid_voxels(&mu->grid);
+	for (size_t n = 0; n < voxels; n++)
+		/* lead at 140 keV has 27 per cm: beyond 50 it is Hounsfield units or per metre */
+		if (!(mu->voxels[n] >= -1e-3F && mu->voxels[n] <= 50.0F))
+			return iso_fail(err, ISO_BAD_INPUT, NULL, "give linear attenuation coefficients in 1/cm",
+					"voxel %zu of the mu map is %g per cm", n, (double)mu->voxels[n]);
+	return ISO_OK;
+}
+
+static iso_status check_frames(const iso_recon_options *o, double duration_s, iso_error *err)
+{
+	if (!o->frame) {
+		if (duration_s > 0) return ISO_OK;
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "state the frames, which say how long they are",
+				"the list-mode does not say how long the acquisition was");
+	}
+	if (o->frames < 1)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give at least one frame", "a frame table without frames");
+	for (size_t f = 0; f < o->frames; f++) {
+		const iso_frame *frame = o->frame + f;
+		if (!(frame->start_s >= 0) || !(frame->duration_s > 0) || !isfinite(frame->start_s + frame->duration_s))
+			return iso_fail(err, ISO_BAD_INPUT, NULL, "frames start at >= 0 s and last > 0 s",
+					"frame %zu starts at %g s and lasts %g s", f + 1, frame->start_s,
+					frame->duration_s);
+		if (f && frame->start_s < frame[-1].start_s + frame[-1].duration_s - 1e-6)
+			return iso_fail(err, ISO_BAD_INPUT, NULL, "put frames in order and without overlap",
+					"frame %zu starts at %g s, before frame %zu ends", f + 1, frame->start_s, f);
+		/* half a percent or 2 ms beyond the last tick is rounding; more would be activity that is not there */
+		if (duration_s > 0 &&
+		    frame->start_s + frame->duration_s > duration_s + fmax(2e-3, 5e-3 * frame->duration_s))
+			return iso_fail(err, ISO_BAD_INPUT, NULL, "end the last frame with the acquisition",
+					"frame %zu ends at %g s, the acquisition at %g s", f + 1,
+					frame->start_s + frame->duration_s, duration_s);
+	}
+	return ISO_OK;
+}
+
+static iso_status check_calibration(const iso_scanner *scanner, const iso_recon_options *o, iso_error *err)
+{
+	if (o->nuclide && (!(o->nuclide->half_life_s > 0) || !(o->nuclide->branching_fraction > 0)))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "take the nuclide from the table",
+				"a nuclide of half-life %g s and branching fraction %g", o->nuclide->half_life_s,
+				o->nuclide->branching_fraction);
+	if (!o->calibrate) return ISO_OK;
+	if (!(scanner->calibration_factor > 0) || !isfinite(scanner->calibration_factor))
+		return iso_fail(err, ISO_BAD_INPUT, NULL,
+				"give --calibration-factor (from a phantom of known activity) or --uncalibrated",
+				"missing calibration: scanner '%s' has no calibration factor", scanner->name);
+	if (!o->nuclide)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "give --nuclide or --uncalibrated",
+				"missing calibration: the nuclide, whose branching fraction is needed, is not known");
+	return ISO_OK;
+}
+
+static iso_status check_delayeds(iso_events *events, const iso_recon_options *o, iso_error *err)
+{
+	enum { BATCH = 16384 };
+	if (o->randoms != ISO_RANDOMS_DELAYED) return ISO_OK;
+	iso_event *batch = malloc(BATCH * sizeof *batch);
+	if (!batch) return iso_fail_memory(err, "events", BATCH * sizeof *batch);
+	bool found = false;
+	iso_status status = iso_events_seek(events, 0, err);
+	while (status == ISO_OK && !found) {
+		size_t count;
+		status = iso_events_read(events, batch, BATCH, &count, err);
+		if (status != ISO_OK || count == 0) break;
+		for (size_t n = 0; n < count && !found; n++) found = batch[n].kind == ISO_EVENT_DELAYED;
+	}
+	free(batch);
+	if (status == ISO_OK && !found)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "use --randoms none",
+				"randoms from delayeds: the list-mode holds no delayed events");
+	return status;
+}
+
+iso_status iso_recon_check(iso_events *events, const iso_recon_options *options, iso_error *err)
+{
+	const iso_scanner *scanner = iso_events_scanner(events);
+	iso_status status = check_numbers(options, err);
+	if (status == ISO_OK) status = iso_scanner_check(scanner, NULL, err);
+	if (status == ISO_OK && scanner->modality != ISO_MODALITY_PET)
+		status = iso_fail(err, ISO_BAD_INPUT, NULL, "reconstruct PET list-mode",
+				  "the scanner's modality is %s", iso_modality_text(scanner->modality));
+	if (status == ISO_OK) status = check_mu(options->mu, err);
+	if (status == ISO_OK) status = check_frames(options, iso_events_acquisition(events)->duration_s, err);
+	if (status == ISO_OK) status = check_calibration(scanner, options, err);
+	if (status == ISO_OK) status = check_delayeds(events, options, err);
+	return status;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * From a stream of events to a volume: which events, which corrections, what the numbers mean. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "isotrace/recon.h"
+#include "isotrace/version.h"
+#include "recon/checks.h"
+#include "recon/event_store.h"
+#include "recon/filter.h"
+#include "recon/osem.h"
+#include "recon/sensitivity.h"
+#include "recon/system.h"
+
+iso_recon_options iso_recon_options_default(void)
+{
+	return (iso_recon_options){.frames = 1,
+				   .iterations = 4,
+				   .subsets = 8,
+				   .decay_correction = true,
+				   .dead_time_factor = NAN,
+				   .randoms = ISO_RANDOMS_NONE};
+}
+
+/* One call of iso_reconstruct. */
+typedef struct job {
+	iso_events *events;
+	const iso_scanner *scanner;
+	const iso_acquisition *acquisition;
+	const iso_recon_options *options;
+	iso_system *system;
+	iso_image *sensitivity; /* G' P' m */
+	uint64_t max_bytes, first;
+	uint64_t *fan_sums;
+	float *rates; /* randoms per element over the selection, NULL = none */
+	/* of the selection at hand */
+	double scale_s; /* T */
+	iso_event_store *store;
+	char label[48];
+	double prompts, delayeds; /* used, all frames */
+	uint64_t outside;
+} job;
+
+static void note(const job *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(const job *j, const char *format, ...)
+{
+	if (!j->options->progress || !j->options->progress->note) return;
+	char line[400];
+	va_list values;
+	va_start(values, format);
+	vsnprintf(line, sizeof line, format, values);
+	va_end(values);
+	j->options->progress->note(j->options->progress->user, line);
+}
+
+/* b_i = r_i / (T m_i) of recon/osem.h. The randoms of a pair are spread evenly over its TOF bins: they know no place. */
+static iso_status additive_terms(void *user, const iso_event *events, size_t count, float *additive, iso_error *err)
+{
+	const job *j = user;
+	const double bins = j->scanner->tof.bins > 1 ? j->scanner->tof.bins : 1;
+	/* Without a background the multiplicative factors cancel: only whether they are 0 matters. */
+	const iso_status status =
+	    iso_system_factors(j->system, events, count, j->options->randoms != ISO_RANDOMS_NONE, additive, err);
+	for (size_t n = 0; n < count && status == ISO_OK; n++) {
+		const double m = (double)additive[n];
+		double r = 0;
+		if (j->options->randoms != ISO_RANDOMS_NONE)
+			r = (double)j->rates[events[n].element[0]] * (double)j->rates[events[n].element[1]] / bins;
+		additive[n] = m > 0 ? (float)(r / (m * j->scale_s)) : INFINITY;
+	}
+	return status;
+}
+
+static iso_status data_rewind(void *self, unsigned subset, iso_error *err)
+{
+	return iso_event_store_rewind(((job *)self)->store, subset, err);
+}
+
+static iso_status data_next(void *self, iso_data_block *block, iso_error *err)
+{
+	const job *j = self;
+	const iso_event *events = NULL;
+	*block = (iso_data_block){.lines = iso_system_lines(j->system)};
+	const iso_status status = iso_event_store_next(j->store, &events, &block->additive, &block->count, err);
+	if (status == ISO_OK && block->count) iso_system_aim(j->system, events, block->count);
+	return status;
+}
+
+/* The frame in ms. Without a frame table every event counts, the very last tick too. */
+static iso_selection select_frame(const job *j, const iso_frame *frame)
+{
+	iso_selection s = {.events = j->events,
+			   .first = j->first,
+			   .start_ms = -INFINITY,
+			   .end_ms = INFINITY,
+			   .subsets = j->options->subsets,
+			   .replicates = 1};
+	if (j->options->frame) {
+		/* times are whole ms: keep 0.1 s * 1000 = 100.00000000000001 from losing a tick */
+		s.start_ms = frame->start_s * 1000 - 1e-6;
+		s.end_ms = (frame->start_s + frame->duration_s) * 1000 - 1e-6;
+	}
+	return s;
+}
+
+/* x of one selection of events into voxels. */
+static iso_status reconstruct_selection(job *j, const iso_selection *selection, double scale_s, float *voxels,
+					iso_selection_counts *counts, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	iso_status status = ISO_OK;
+	if (o->randoms == ISO_RANDOMS_DELAYED) memset(j->fan_sums, 0, j->scanner->elements * sizeof *j->fan_sums);
+	status = iso_selection_scan(selection, o->randoms == ISO_RANDOMS_DELAYED ? j->fan_sums : NULL, counts, err);
+	if (status == ISO_OK && o->randoms == ISO_RANDOMS_DELAYED)
+		status = iso_randoms_from_delayeds(j->scanner, j->fan_sums, j->rates, err);
+	j->scale_s = scale_s;
+	if (status == ISO_OK)
+		status = iso_event_store_create(selection, counts->prompts, j->max_bytes, additive_terms, j, &j->store,
+						err);
+	if (status != ISO_OK) return status;
+	if (!iso_event_store_in_memory(j->store))
+		note(j, "%sthe events do not fit in %.0f MB and are read anew in every pass", j->label,
+		     (double)j->max_bytes / 1048576);
+	iso_data data = {
+	    .self = j, .total = (double)counts->prompts, .rewind = data_rewind, .next = data_next};
+	const iso_osem osem = {.voxels = iso_grid_voxels(&o->grid),
+			       .image_model = iso_system_image_model(j->system),
+			       .sensitivity = j->sensitivity->voxels,
+			       .sensitivity_scale = scale_s,
+			       .support = ISO_SUPPORT,
+			       .data = &data,
+			       .iterations = o->iterations,
+			       .subsets = o->subsets,
+			       .threads = o->threads,
+			       .label = j->label,
+			       .progress = o->progress};
+	iso_osem_result result;
+	status = iso_osem_run(&osem, voxels, NULL, &result, err);
+	iso_event_store_free(j->store);
+	j->store = NULL;
+	if (status == ISO_OK && result.outside)
+		note(j, "%s%llu of %llu prompts lie on lines that cannot count or miss the image, and contribute nothing",
+		     j->label, (unsigned long long)result.outside, (unsigned long long)counts->prompts);
+	if (status == ISO_OK && result.empty_subsets)
+		note(j, "%s%zu of %u subsets hold no event; use fewer subsets", j->label, result.empty_subsets,
+		     o->subsets);
+	return status;
+}
+
+/* Post-filter and the factor to the result's unit. */
+static iso_status finish(const job *j, iso_filter_plan *filter, double factor, float *voxels)
+{
+	const size_t count = iso_grid_voxels(&j->options->grid);
+	if (filter) iso_filter_plan_apply(filter, voxels);
+	for (size_t n = 0; n < count; n++) voxels[n] = (float)((double)voxels[n] * factor);
+	return ISO_OK;
+}
+
+/* x -> the volume's unit: dead time, then calibration and branching, each once. */
+static double result_factor(const job *j)
+{
+	const iso_recon_options *o = j->options;
+	double factor = isnan(o->dead_time_factor) ? 1 : o->dead_time_factor;
+	if (o->calibrate) factor *= j->scanner->calibration_factor / o->nuclide->branching_fraction;
+	return factor;
+}
+
+/* Integral of the decay since the acquisition's start, or the plain duration: x is then an activity at the start, or the
+ * frame's mean. */
+static double effective_s(const job *j, const iso_frame *frame)
+{
+	if (!j->options->nuclide || !j->options->decay_correction) return frame->duration_s;
+	return iso_decay_integral_s(j->options->nuclide->half_life_s, frame->start_s, frame->duration_s);
+}
+
+static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_filter_plan *filter, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	const size_t voxels = iso_grid_voxels(&o->grid), replicates = o->replicates;
+	const iso_frame *frame = volume->frame + f;
+	const double scale_s = effective_s(j, frame), factor = result_factor(j);
+	iso_selection selection = select_frame(j, frame);
+	iso_selection_counts counts;
+	j->label[0] = '\0';
+	if (volume->frames > 1) snprintf(j->label, sizeof j->label, "frame %zu of %zu, ", f + 1, volume->frames);
+	iso_status status = reconstruct_selection(j, &selection, scale_s, volume->voxels + f * voxels, &counts, err);
+	if (status != ISO_OK) return status;
+	if (counts.prompts == 0) note(j, "%sno prompts: the image is 0", j->label);
+	j->prompts += (double)counts.prompts;
+	if (o->randoms == ISO_RANDOMS_DELAYED) j->delayeds += (double)counts.delayeds;
+	(void)finish(j, filter, factor, volume->voxels + f * voxels);
+	/* A replicate has 1/n-th of the events in the same time: as if the frame had been n times shorter. */
+	selection.replicates = replicates;
+	for (size_t r = 0; r < replicates && status == ISO_OK; r++) {
+		iso_selection_counts part;
+		char *end = j->label + strlen(j->label);
+		const size_t room = sizeof j->label - (size_t)(end - j->label);
+		float *image = volume->replicate_voxels + (r * volume->frames + f) * voxels;
+		snprintf(end, room, "replicate %zu of %zu, ", r + 1, replicates);
+		selection.replicate = r;
+		status = reconstruct_selection(j, &selection, scale_s / (double)replicates, image, &part, err);
+		if (status == ISO_OK) (void)finish(j, filter, factor, image);
+		*end = '\0';
+	}
+	j->first = counts.end;
+	return status;
+}
+
+static void say_corrections(const job *j, iso_corrections *c)
+{
+	const iso_recon_options *o = j->options;
+	if (o->randoms == ISO_RANDOMS_DELAYED)
+		snprintf(c->randoms, sizeof c->randoms, "delayed coincidences, crystal fan sums");
+	if (o->mu) snprintf(c->attenuation, sizeof c->attenuation, "mu map, line integrals");
+	bool measured = false;
+	for (uint32_t e = 0; e < j->scanner->elements && !measured; e++)
+		measured = fabs((double)j->scanner->efficiency[e] - 1) > 1e-6;
+	snprintf(c->normalisation, sizeof c->normalisation, "%s",
+		 measured ? "geometric factors and crystal efficiencies of the scanner file"
+			  : "geometric factors; all crystals taken as equal");
+	if (!isnan(o->dead_time_factor))
+		snprintf(c->dead_time, sizeof c->dead_time, "stated factor %g", o->dead_time_factor);
+	if (o->nuclide && o->decay_correction)
+		snprintf(c->decay, sizeof c->decay, "%s, half-life %.8g s, to the start of the acquisition",
+			 o->nuclide->name, o->nuclide->half_life_s);
+	if (o->calibrate) {
+		snprintf(c->branching, sizeof c->branching, "%s, branching fraction %g", o->nuclide->name,
+			 o->nuclide->branching_fraction);
+		snprintf(c->calibration, sizeof c->calibration, "factor %g Bq/mL per counts/s/mm",
+			 j->scanner->calibration_factor);
+	}
+	if (o->psf_fwhm_mm > 0)
+		snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
+	iso_filter_text(&o->post_filter, c->post_filter, sizeof c->post_filter);
+}
+
+static void say_facts(const job *j, iso_volume *volume)
+{
+	const iso_recon_options *o = j->options;
+	iso_reconstruction_facts *facts = &volume->facts;
+	snprintf(facts->method, sizeof facts->method, "%s", o->subsets > 1 ? "list-mode OSEM" : "list-mode MLEM");
+	snprintf(facts->software, sizeof facts->software, "isotrace %s", ISO_VERSION);
+	facts->iterations = o->iterations;
+	facts->subsets = o->subsets;
+	facts->prompts = j->prompts;
+	facts->delayeds = j->delayeds;
+	volume->acquisition = *j->acquisition;
+	if (o->nuclide) {
+		snprintf(volume->acquisition.nuclide, sizeof volume->acquisition.nuclide, "%s", o->nuclide->name);
+		volume->half_life_s = o->nuclide->half_life_s;
+		volume->branching_fraction = o->nuclide->branching_fraction;
+		if (o->decay_correction) volume->decay_reference_s = 0;
+	}
+	if (o->calibrate) {
+		volume->calibration_factor = j->scanner->calibration_factor;
+		volume->calibration_uncertainty = j->scanner->calibration_uncertainty;
+	}
+}
+
+/* What the export states may contradict the table. */
+static void compare_nuclide(const job *j)
+{
+	const iso_nuclide *n = j->options->nuclide;
+	if (!n) return;
+	if (j->acquisition->nuclide[0] && strcmp(j->acquisition->nuclide, n->name) != 0)
+		note(j, "the list-mode says %s, the reconstruction uses %s", j->acquisition->nuclide, n->name);
+	if (fabs(j->acquisition->half_life_s / n->half_life_s - 1) > 0.01)
+		note(j, "the list-mode states a half-life of %g s, %s has %g s (%s), which is used",
+		     j->acquisition->half_life_s, n->name, n->half_life_s, n->source);
+}
+
+static iso_status prepare(job *j, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	const size_t elements = j->scanner->elements;
+	j->max_bytes = o->max_memory_bytes;
+	if (!j->max_bytes) {
+		const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+		j->max_bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : UINT64_C(1) << 30;
+	}
+	if (o->randoms == ISO_RANDOMS_DELAYED) {
+		j->fan_sums = malloc(elements * sizeof *j->fan_sums);
+		j->rates = malloc(elements * sizeof *j->rates);
+		if (!j->fan_sums || !j->rates)
+			return iso_fail_memory(err, "randoms", elements * (sizeof *j->fan_sums + sizeof *j->rates));
+	}
+	iso_status status = iso_system_create(j->scanner, &o->grid, o->psf_fwhm_mm, o->mu, o->threads, &j->system, err);
+	if (status == ISO_OK)
+		status = iso_sensitivity_cached(j->scanner, &o->grid, o->mu, o->sensitivity_lines, o->threads,
+						o->sensitivity_cache, o->progress, &j->sensitivity, err);
+	const iso_operator *g = status == ISO_OK ? iso_system_image_model(j->system) : NULL;
+	if (!g) return status;
+	iso_image *blurred;
+	status = iso_image_create(&o->grid, j->sensitivity->unit, &blurred, err);
+	if (status == ISO_OK) status = g->adjoint(g->self, j->sensitivity->voxels, blurred->voxels, err);
+	if (status == ISO_OK) {
+		iso_image_free(j->sensitivity);
+		j->sensitivity = blurred;
+	}
+	return status;
+}
+
+static iso_status run(job *j, iso_volume **out, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	const iso_frame whole = {.start_s = 0, .duration_s = j->acquisition->duration_s};
+	iso_volume *volume = NULL;
+	iso_filter_plan *filter = NULL;
+	compare_nuclide(j);
+	iso_status status = prepare(j, err);
+	if (status == ISO_OK && o->post_filter.kind != ISO_FILTER_NONE)
+		status = iso_filter_plan_create(&o->post_filter, &o->grid, o->threads, &filter, err);
+	if (status == ISO_OK)
+		status = iso_volume_create(&o->grid, o->calibrate ? ISO_UNIT_BQ_PER_ML : ISO_UNIT_COUNTS_PER_S_MM,
+					   o->frame ? o->frames : 1, o->frame ? o->frame : &whole, o->replicates,
+					   &volume, err);
+	for (size_t f = 0; status == ISO_OK && f < volume->frames; f++)
+		status = reconstruct_frame(j, volume, f, filter, err);
+	iso_filter_plan_free(filter);
+	if (status != ISO_OK) {
+		iso_volume_free(volume);
+		return status;
+	}
+	say_corrections(j, &volume->corrections);
+	say_facts(j, volume);
+	*out = volume;
+	return ISO_OK;
+}
+
+iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options, iso_volume **out, iso_error *err)
+{
+	*out = NULL;
+	job j = {.events = events,
+		 .scanner = iso_events_scanner(events),
+		 .acquisition = iso_events_acquisition(events),
+		 .options = options};
+	iso_status status = iso_recon_check(events, options, err);
+	if (status == ISO_OK) status = run(&j, out, err);
+	iso_system_free(j.system);
+	iso_image_free(j.sensitivity);
+	iso_event_store_free(j.store);
+	free(j.fan_sums);
+	free(j.rates);
+	return status;
+}

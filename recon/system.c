@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "recon/system.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "isotrace/projector.h"
+#include "recon/filter.h"
+#include "recon/geometry.h"
+
+struct iso_system {
+	const iso_scanner *scanner;
+	size_t voxels, count;
+	iso_projector *projector;
+	iso_projector *mu_projector; /* on mu's grid, without TOF */
+	const iso_image *mu;
+	iso_filter_plan *psf;
+	iso_line *lines;
+	float *integrals;
+	iso_operator image_model, line_model;
+};
+
+/* The blur of a non-negative image is non-negative; what the transforms' rounding leaves below 0 (1e-7 of the maximum)
+ * would become a negative expectation. */
+static iso_status blur(void *self, const float *x, float *y, iso_error *err)
+{
+	(void)err;
+	const iso_system *s = self;
+	for (size_t j = 0; j < s->voxels; j++) y[j] = x[j];
+	iso_filter_plan_apply(s->psf, y);
+	for (size_t j = 0; j < s->voxels; j++)
+		if (y[j] < 0) y[j] = 0;
+	return ISO_OK;
+}
+
+static iso_status blur_adjoint(void *self, const float *y, float *x, iso_error *err)
+{
+	const iso_system *s = self;
+	float *image = malloc(s->voxels * sizeof *image);
+	if (!image) return iso_fail_memory(err, "the resolution model", s->voxels * sizeof *image);
+	const iso_status status = blur(self, y, image, err);
+	for (size_t j = 0; j < s->voxels; j++) x[j] += image[j];
+	free(image);
+	return status;
+}
+
+static iso_status lines_forward(void *self, const float *x, float *y, iso_error *err)
+{
+	const iso_system *s = self;
+	return iso_projector_forward(s->projector, s->lines, s->count, x, y, err);
+}
+
+static iso_status lines_adjoint(void *self, const float *y, float *x, iso_error *err)
+{
+	const iso_system *s = self;
+	return iso_projector_adjoint(s->projector, s->lines, s->count, y, x, err);
+}
+
+static iso_status create_parts(iso_system *s, const iso_grid *grid, double psf_fwhm_mm, int threads, iso_error *err)
+{
+	const iso_tof_kernel tof = iso_tof_kernel_of(&s->scanner->tof);
+	s->lines = malloc(ISO_BLOCK_LINES * sizeof *s->lines);
+	s->integrals = malloc(ISO_BLOCK_LINES * sizeof *s->integrals);
+	if (!s->lines || !s->integrals) return iso_fail_memory(err, "lines", ISO_BLOCK_LINES * sizeof *s->lines);
+	iso_status status = iso_projector_create(grid, &tof, threads, &s->projector, err);
+	if (status == ISO_OK && s->mu) status = iso_projector_create(&s->mu->grid, NULL, threads, &s->mu_projector, err);
+	if (status == ISO_OK && psf_fwhm_mm > 0) {
+		const iso_filter gaussian = {.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = psf_fwhm_mm};
+		status = iso_filter_plan_create(&gaussian, grid, threads, &s->psf, err);
+	}
+	return status;
+}
+
+iso_status iso_system_create(const iso_scanner *scanner, const iso_grid *grid, double psf_fwhm_mm, const iso_image *mu,
+			     int threads, iso_system **out, iso_error *err)
+{
+	*out = NULL;
+	iso_system *s = calloc(1, sizeof *s);
+	if (!s) return iso_fail_memory(err, "the system model", sizeof *s);
+	*s = (iso_system){.scanner = scanner, .mu = mu, .voxels = iso_grid_voxels(grid)};
+	const iso_status status = create_parts(s, grid, psf_fwhm_mm, threads, err);
+	if (status != ISO_OK) {
+		iso_system_free(s);
+		return status;
+	}
+	s->image_model = (iso_operator){.self = s, .forward = blur, .adjoint = blur_adjoint};
+	s->line_model = (iso_operator){.self = s, .forward = lines_forward, .adjoint = lines_adjoint};
+	*out = s;
+	return ISO_OK;
+}
+
+void iso_system_free(iso_system *s)
+{
+	if (!s) return;
+	iso_projector_free(s->projector);
+	iso_projector_free(s->mu_projector);
+	iso_filter_plan_free(s->psf);
+	free(s->lines);
+	free(s->integrals);
+	free(s);
+}
+
+const iso_operator *iso_system_image_model(const iso_system *s)
+{
+	return s->psf ? &s->image_model : NULL;
+}
+
+const iso_operator *iso_system_lines(const iso_system *s)
+{
+	return &s->line_model;
+}
+
+void iso_system_aim(iso_system *s, const iso_event *events, size_t count)
+{
+	s->count = count;
+	iso_lines_of_events(s->scanner, events, count, s->lines);
+}
+
+iso_status iso_system_factors(iso_system *s, const iso_event *events, size_t count, bool attenuation, float *factors,
+			      iso_error *err)
+{
+	iso_pair_factors(s->scanner, events, count, factors);
+	if (!attenuation || !s->mu) return ISO_OK;
+	iso_system_aim(s, events, count);
+	const iso_status status =
+	    iso_projector_forward(s->mu_projector, s->lines, count, s->mu->voxels, s->integrals, err);
+	/* mu in 1/cm, lengths in mm */
+	for (size_t n = 0; n < count && status == ISO_OK; n++)
+		factors[n] *= (float)exp(-0.1 * (double)s->integrals[n]);
+	return status;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The list-mode system model of a scanner and a grid, made of projector, multiplicative factors and image-space
+ * resolution, as operators. */
+#ifndef ISOTRACE_RECON_SYSTEM_H
+#define ISOTRACE_RECON_SYSTEM_H
+
+#include "isotrace/recon.h"
+#include "recon/operator.h"
+
+typedef struct iso_system iso_system;
+
+/* scanner and mu (NULL: none) are borrowed. psf_fwhm_mm 0: no resolution model. */
+iso_status iso_system_create(const iso_scanner *scanner, const iso_grid *grid, double psf_fwhm_mm, const iso_image *mu,
+			     int threads, iso_system **out, iso_error *err);
+void iso_system_free(iso_system *system);
+
+/* G, image -> image; NULL when there is none. */
+const iso_operator *iso_system_image_model(const iso_system *system);
+/* P, image -> the lines of the events last given to iso_system_aim. */
+const iso_operator *iso_system_lines(const iso_system *system);
+/* At most ISO_BLOCK_LINES. */
+void iso_system_aim(iso_system *system, const iso_event *events, size_t count);
+/* m_i = geometric factor * efficiencies, times attenuation where asked; 0: the pair cannot count. At most
+ * ISO_BLOCK_LINES. */
+iso_status iso_system_factors(iso_system *system, const iso_event *events, size_t count, bool attenuation,
+			      float *factors, iso_error *err);
+
+#endif
