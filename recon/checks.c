@@ -122,8 +122,8 @@ iso_status iso_recon_check(iso_events *events, const iso_recon_options *options,
 	iso_status status = check_numbers(options, err);
 	if (status == ISO_OK) status = iso_scanner_check(scanner, NULL, err);
 	if (status == ISO_OK && scanner->modality != ISO_MODALITY_PET)
-		status = iso_fail(err, ISO_BAD_INPUT, NULL, "reconstruct PET list-mode",
-				  "the scanner's modality is %s", iso_modality_text(scanner->modality));
+		status = iso_fail(err, ISO_BAD_INPUT, NULL, "reconstruct PET list-mode", "the scanner's modality is %s",
+				  iso_modality_text(scanner->modality));
 	if (status == ISO_OK) status = check_mu(options->mu, err);
 	if (status == ISO_OK) status = check_frames(options, iso_events_acquisition(events)->duration_s, err);
 	if (status == ISO_OK) status = check_calibration(scanner, options, err);

@@ -14,7 +14,7 @@ typedef struct pass {
 	const iso_selection *selection;
 	iso_event *batch;
 	size_t have, at;
-	uint64_t number;	    /* of batch[at] in the stream */
+	uint64_t number;            /* of batch[at] in the stream */
 	uint64_t prompts, delayeds; /* in the frame so far, all replicates */
 } pass;
 
@@ -194,8 +194,8 @@ iso_status iso_event_store_rewind(iso_event_store *store, unsigned subset, iso_e
 	return store->events ? ISO_OK : pass_begin(&store->pass, &store->selection, store->batch, err);
 }
 
-iso_status iso_event_store_next(iso_event_store *store, const iso_event **events, const float **additive,
-				size_t *count, iso_error *err)
+iso_status iso_event_store_next(iso_event_store *store, const iso_event **events, const float **additive, size_t *count,
+				iso_error *err)
 {
 	*count = block_size(store);
 	if (*count == 0) return ISO_OK;

@@ -4,16 +4,18 @@
 #ifndef ISOTRACE_RECON_EVENT_STORE_H
 #define ISOTRACE_RECON_EVENT_STORE_H
 
+#include <stdbool.h>
+
 #include "isotrace/events.h"
 
 /* Which events. Prompts and delayeds are numbered from 0 each, in time order from the frame's start; replicate r takes
  * the numbers n with n mod replicates = r, and of these, renumbered, subset k those with n mod subsets = k. Thinning a
  * Poisson process by turns leaves counts as variable as Poisson's or less; pairs of replicates share no event. */
 typedef struct iso_selection {
-	iso_events *events;	  /* borrowed */
-	double start_ms, end_ms;  /* start <= time < end */
-	uint64_t first;		  /* no event before this number lies in the frame */
-	unsigned subsets;	  /* >= 1 */
+	iso_events *events;             /* borrowed */
+	double start_ms, end_ms;        /* start <= time < end */
+	uint64_t first;                 /* no event before this number lies in the frame */
+	unsigned subsets;               /* >= 1 */
 	uint64_t replicates, replicate; /* 1, 0: all */
 } iso_selection;
 
@@ -39,8 +41,8 @@ iso_status iso_event_store_create(const iso_selection *selection, uint64_t promp
 bool iso_event_store_in_memory(const iso_event_store *store);
 iso_status iso_event_store_rewind(iso_event_store *store, unsigned subset, iso_error *err);
 /* *count 0: the end. The arrays are valid until the next call. */
-iso_status iso_event_store_next(iso_event_store *store, const iso_event **events, const float **additive,
-				size_t *count, iso_error *err);
+iso_status iso_event_store_next(iso_event_store *store, const iso_event **events, const float **additive, size_t *count,
+				iso_error *err);
 void iso_event_store_free(iso_event_store *store);
 
 #endif

@@ -22,8 +22,8 @@ struct iso_filter_plan {
 	double voxel_mm[3];
 	int threads;
 	fftwf_plan forward[3], inverse[3]; /* NULL along an axis of one voxel */
-	float *gain[3];			   /* Gaussian: per frequency, with FFTW's 1/(2 n) */
-	float *buffer;			   /* TILE * longest per thread */
+	float *gain[3];                    /* Gaussian: per frequency, with FFTW's 1/(2 n) */
+	float *buffer;                     /* TILE * longest per thread */
 	size_t longest;
 };
 
@@ -87,7 +87,7 @@ static iso_status plan_axis(iso_filter_plan *plan, int axis, const iso_filter *f
 {
 	const int size = (int)plan->size[axis];
 	if (size < 2) return ISO_OK;
-	/* FFTW's planner is not thread-safe, its plans are. */
+		/* FFTW's planner is not thread-safe, its plans are. */
 #pragma omp critical(iso_fftw_planner)
 	{
 		plan->forward[axis] = fftwf_plan_r2r_1d(size, plan->buffer, plan->buffer, FFTW_REDFT10, FFTW_ESTIMATE);

@@ -32,9 +32,9 @@ enum { ISO_BLOCK_LINES = 65536 };
 typedef struct iso_data_block {
 	size_t count;
 	const iso_operator *lines; /* image -> these lines: [count] */
-	const float *additive;	   /* expected background of each line in units of the lines operator; INFINITY: the line
+	const float *additive; /* expected background of each line in units of the lines operator; INFINITY: the line
 				    * cannot count and tells nothing */
-	const float *counts;	   /* measured on each line; NULL: 1 each (list-mode) */
+	const float *counts;   /* measured on each line; NULL: 1 each (list-mode) */
 } iso_data_block;
 
 /* The measured data, by subsets. */

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <omp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,8 +178,7 @@ static iso_status image_adjoint(const work *w, iso_error *err)
 	if (!w->osem->image_model) return ISO_OK;
 	/* `blurred` is done with: back -> G' back by way of it */
 	memset(w->blurred, 0, w->osem->voxels * sizeof *w->blurred);
-	const iso_status status =
-	    w->osem->image_model->adjoint(w->osem->image_model->self, w->back, w->blurred, err);
+	const iso_status status = w->osem->image_model->adjoint(w->osem->image_model->self, w->back, w->blurred, err);
 	memcpy(w->back, w->blurred, w->osem->voxels * sizeof *w->back);
 	return status;
 }
@@ -215,8 +215,8 @@ static iso_status iterate(work *w, unsigned iteration, float *x, iso_error *err)
 		snprintf(line, sizeof line,
 			 "%siteration %u of %u: change %.4g, the image explains %.0f of %.0f prompts, log-likelihood "
 			 "%.8g",
-			 o->label, iteration + 1, o->iterations, w->result->change, w->result->explained, o->data->total,
-			 w->result->objective);
+			 o->label, iteration + 1, o->iterations, w->result->change, w->result->explained,
+			 o->data->total, w->result->objective);
 		o->progress->note(o->progress->user, line);
 	}
 	return ISO_OK;

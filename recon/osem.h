@@ -19,9 +19,9 @@
 typedef struct iso_osem {
 	size_t voxels;
 	const iso_operator *image_model; /* G; NULL: identity */
-	const float *sensitivity;	 /* G' P' m: [voxels] */
-	double sensitivity_scale;	 /* T */
-	double support;			 /* fraction of the largest sensitivity; see ISO_SUPPORT */
+	const float *sensitivity;        /* G' P' m: [voxels] */
+	double sensitivity_scale;        /* T */
+	double support;                  /* fraction of the largest sensitivity; see ISO_SUPPORT */
 	iso_data *data;
 	unsigned iterations, subsets;
 	int threads;
@@ -33,10 +33,11 @@ typedef struct iso_osem {
 
 /* Of the last iteration, except where it says otherwise. */
 typedef struct iso_osem_result {
-	double objective;   /* sum log(PGx + b) - sum s x over each subset's image before its update; constants left out */
-	double change;	    /* |x_new - x_old| / |x_old| over the iteration */
-	double explained;   /* counts that the image predicts: sum s x */
-	uint64_t outside;   /* lines that cannot count, or meet neither image nor background; in one pass */
+	double
+	    objective; /* sum log(PGx + b) - sum s x over each subset's image before its update; constants left out */
+	double change; /* |x_new - x_old| / |x_old| over the iteration */
+	double explained; /* counts that the image predicts: sum s x */
+	uint64_t outside; /* lines that cannot count, or meet neither image nor background; in one pass */
 	size_t empty_subsets;
 } iso_osem_result;
 

@@ -27,8 +27,8 @@ typedef struct columns {
 	const iso_scanner *scanner;
 	uint32_t *element; /* live elements, by column, z ascending within */
 	double *z, *rate;  /* beside element */
-	double *prefix;	   /* prefix[n] = sum of rate[0..n) */
-	size_t *first;	   /* [count + 1] */
+	double *prefix;    /* prefix[n] = sum of rate[0..n) */
+	size_t *first;     /* [count + 1] */
 	size_t elements, count;
 } columns;
 
@@ -158,8 +158,7 @@ static uint8_t *allowed_table(const columns *c)
 	uint8_t *allowed = malloc(c->count * c->count + 1);
 	double across;
 	for (size_t u = 0; allowed && u < c->count; u++)
-		for (size_t v = 0; v < c->count; v++)
-			allowed[u * c->count + v] = columns_allowed(c, u, v, &across);
+		for (size_t v = 0; v < c->count; v++) allowed[u * c->count + v] = columns_allowed(c, u, v, &across);
 	return allowed;
 }
 

@@ -42,7 +42,7 @@ typedef struct job {
 	/* of the selection at hand */
 	double scale_s; /* T */
 	iso_event_store *store;
-	char label[48];
+	char label[128];
 	double prompts, delayeds; /* used, all frames */
 	uint64_t outside;
 } job;
@@ -121,14 +121,13 @@ static iso_status reconstruct_selection(job *j, const iso_selection *selection, 
 		status = iso_randoms_from_delayeds(j->scanner, j->fan_sums, j->rates, err);
 	j->scale_s = scale_s;
 	if (status == ISO_OK)
-		status = iso_event_store_create(selection, counts->prompts, j->max_bytes, additive_terms, j, &j->store,
-						err);
+		status =
+		    iso_event_store_create(selection, counts->prompts, j->max_bytes, additive_terms, j, &j->store, err);
 	if (status != ISO_OK) return status;
 	if (!iso_event_store_in_memory(j->store))
 		note(j, "%sthe events do not fit in %.0f MB and are read anew in every pass", j->label,
 		     (double)j->max_bytes / 1048576);
-	iso_data data = {
-	    .self = j, .total = (double)counts->prompts, .rewind = data_rewind, .next = data_next};
+	iso_data data = {.self = j, .total = (double)counts->prompts, .rewind = data_rewind, .next = data_next};
 	const iso_osem osem = {.voxels = iso_grid_voxels(&o->grid),
 			       .image_model = iso_system_image_model(j->system),
 			       .sensitivity = j->sensitivity->voxels,
@@ -145,7 +144,8 @@ static iso_status reconstruct_selection(job *j, const iso_selection *selection, 
 	iso_event_store_free(j->store);
 	j->store = NULL;
 	if (status == ISO_OK && result.outside)
-		note(j, "%s%llu of %llu prompts lie on lines that cannot count or miss the image, and contribute nothing",
+		note(j,
+		     "%s%llu of %llu prompts lie on lines that cannot count or miss the image, and contribute nothing",
 		     j->label, (unsigned long long)result.outside, (unsigned long long)counts->prompts);
 	if (status == ISO_OK && result.empty_subsets)
 		note(j, "%s%zu of %u subsets hold no event; use fewer subsets", j->label, result.empty_subsets,
@@ -292,8 +292,8 @@ static iso_status prepare(job *j, iso_error *err)
 	}
 	iso_status status = iso_system_create(j->scanner, &o->grid, o->psf_fwhm_mm, o->mu, o->threads, &j->system, err);
 	if (status == ISO_OK)
-		status = iso_sensitivity_cached(j->scanner, &o->grid, o->mu, o->sensitivity_lines, o->threads,
-						o->sensitivity_cache, o->progress, &j->sensitivity, err);
+		status = iso_sensitivity_cached(o->sensitivity_cache, j->scanner, &o->grid, o->mu, o->sensitivity_lines,
+						o->threads, o->progress, &j->sensitivity, err);
 	const iso_operator *g = status == ISO_OK ? iso_system_image_model(j->system) : NULL;
 	if (!g) return status;
 	iso_image *blurred;

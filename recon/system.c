@@ -64,7 +64,8 @@ static iso_status create_parts(iso_system *s, const iso_grid *grid, double psf_f
 	s->integrals = malloc(ISO_BLOCK_LINES * sizeof *s->integrals);
 	if (!s->lines || !s->integrals) return iso_fail_memory(err, "lines", ISO_BLOCK_LINES * sizeof *s->lines);
 	iso_status status = iso_projector_create(grid, &tof, threads, &s->projector, err);
-	if (status == ISO_OK && s->mu) status = iso_projector_create(&s->mu->grid, NULL, threads, &s->mu_projector, err);
+	if (status == ISO_OK && s->mu)
+		status = iso_projector_create(&s->mu->grid, NULL, threads, &s->mu_projector, err);
 	if (status == ISO_OK && psf_fwhm_mm > 0) {
 		const iso_filter gaussian = {.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = psf_fwhm_mm};
 		status = iso_filter_plan_create(&gaussian, grid, threads, &s->psf, err);
@@ -126,7 +127,6 @@ iso_status iso_system_factors(iso_system *s, const iso_event *events, size_t cou
 	const iso_status status =
 	    iso_projector_forward(s->mu_projector, s->lines, count, s->mu->voxels, s->integrals, err);
 	/* mu in 1/cm, lengths in mm */
-	for (size_t n = 0; n < count && status == ISO_OK; n++)
-		factors[n] *= (float)exp(-0.1 * (double)s->integrals[n]);
+	for (size_t n = 0; n < count && status == ISO_OK; n++) factors[n] *= (float)exp(-0.1 * (double)s->integrals[n]);
 	return status;
 }
