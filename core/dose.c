@@ -95,7 +95,7 @@ iso_status iso_dose_check(const iso_dose *dose, const char *file, iso_error *err
 
 iso_status iso_dose_injected_bq(const iso_dose *dose, const iso_nuclide *nuclide, double *injected_bq, iso_error *err)
 {
-	*injected_bq = NAN;
+	*injected_bq = (double)NAN;
 	const iso_status status = check(dose, nuclide, NULL, err);
 	if (status == ISO_OK) *injected_bq = net_bq(dose, nuclide->half_life_s);
 	return status;

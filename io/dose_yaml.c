@@ -188,12 +188,12 @@ static iso_status take(const reader *r, const dose_text *text, iso_dose *dose)
 
 iso_status iso_dose_read(const char *path, iso_dose *dose, iso_error *err)
 {
-	*dose = (iso_dose){.before = {NAN, NAN},
-			   .after = {NAN, NAN},
-			   .injection_utc_s = NAN,
-			   .relative_uncertainty = NAN,
-			   .body_mass_g = NAN,
-			   .body_mass_uncertainty_g = NAN};
+	*dose = (iso_dose){.before = {(double)NAN, (double)NAN},
+			   .after = {(double)NAN, (double)NAN},
+			   .injection_utc_s = (double)NAN,
+			   .relative_uncertainty = (double)NAN,
+			   .body_mass_g = (double)NAN,
+			   .body_mass_uncertainty_g = (double)NAN};
 	void *data;
 	iso_status status = iso_yaml_load(path, &dose_schema, &data, err);
 	if (status != ISO_OK) return status;

@@ -19,7 +19,7 @@
 static int parallel_axis(const iso_grid *source, const iso_grid *target, int a)
 {
 	int found = -1;
-	double smallest = INFINITY;
+	double smallest = (double)INFINITY;
 	for (int t = 0; t < 3; t++) smallest = fmin(smallest, fmin(source->voxel_mm[t], target->voxel_mm[t]));
 	for (int t = 0; t < 3; t++) {
 		double cosine = 0;

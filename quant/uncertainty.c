@@ -6,7 +6,7 @@
 
 double iso_relative_error_of_mean(const double *values, size_t n, double mean)
 {
-	if (n < 2 || mean == 0) return NAN;
+	if (n < 2 || mean == 0) return (double)NAN;
 	double average = 0, squares = 0;
 	for (size_t i = 0; i < n; i++) average += values[i] / (double)n;
 	for (size_t i = 0; i < n; i++) squares += (values[i] - average) * (values[i] - average);
@@ -66,7 +66,7 @@ void iso_uptake_total(iso_uptake *uptake, double counting_dof)
 	const double shared = iso_quadrature(common, sizeof common / sizeof *common);
 	uptake->u_total_percent_id = iso_quadrature((double[]){shared, uptake->u_volume_percent_id}, 2);
 	uptake->u_total = iso_quadrature((double[]){shared, uptake->u_volume, uptake->u_density, uptake->u_mass}, 4);
-	uptake->degrees_of_freedom = INFINITY;
+	uptake->degrees_of_freedom = (double)INFINITY;
 	if (uptake->u_counting > 0)
 		uptake->degrees_of_freedom = counting_dof * pow(uptake->u_total / uptake->u_counting, 4);
 	/* Above this Student's t is the normal distribution to six digits, and gsl's series grows slow. */

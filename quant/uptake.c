@@ -123,7 +123,7 @@ static double half_life_uncertainty(const work *w, size_t frame)
 		iso_nuclide shifted = *w->nuclide;
 		shifted.half_life_s *= side ? 1 + step : 1 - step;
 		double injected;
-		if (iso_dose_injected_bq(&w->out->dose, &shifted, &injected, NULL) != ISO_OK) return NAN;
+		if (iso_dose_injected_bq(&w->out->dose, &shifted, &injected, NULL) != ISO_OK) return (double)NAN;
 		value[side] = log(frame_to_injection(w, frame, shifted.half_life_s) / injected);
 	}
 	return fabs(value[1] - value[0]) / (2 * step) * w->nuclide->half_life_uncertainty_s / w->nuclide->half_life_s;

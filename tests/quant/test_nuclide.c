@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/output.h"
 #include "isotrace/nuclide.h"
 #include "tests/harness.h"
 
@@ -167,6 +170,26 @@ static void decay(void)
 	ISO_ASSERT_NEAR(600 / iso_decay_integral_s(4062.6, 0, 600), 1.052058, 5e-7); /* Ga-68 at the older 67.71 min */
 }
 
+/* docs/nuclides.md shows the rows that the program has. */
+static void documentation(void)
+{
+	const char *root = getenv("ISOTRACE_SOURCE_ROOT");
+	if (!root) ISO_SKIP("ISOTRACE_SOURCE_ROOT is not set");
+	char path[PATH_MAX], row[200], *text;
+	snprintf(path, sizeof path, "%s/docs/nuclides.md", root);
+	iso_error err;
+	ISO_ASSERT_OK(iso_read_file(path, 1 << 20, &text, NULL, &err), err);
+	size_t rows;
+	const iso_nuclide *table = iso_nuclide_table(&rows);
+	for (size_t i = 0; i < rows; i++) {
+		snprintf(row, sizeof row, "| %s | %.9g | %.6g | %g | %.6g |", table[i].name, table[i].half_life_s,
+			 table[i].half_life_uncertainty_s, table[i].photon_kev, table[i].branching_fraction);
+		if (!strstr(text, row)) printf("# not in docs/nuclides.md: %s\n", row);
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, row));
+	}
+	free(text);
+}
+
 static const iso_test tests[] = {
     {"rows are sorted, unique and complete", the_table},
     {"half-lives equal those typed in other units", half_lives_again},
@@ -174,5 +197,6 @@ static const iso_test tests[] = {
     {"every spelling of a name", names},
     {"unknown names are refused", unknown_names},
     {"decay factor and integral", decay},
+    {"the documented table", documentation},
 };
 ISO_TEST_MAIN("nuclide", tests)
