@@ -201,7 +201,10 @@ static double owned_fraction(const iso_body *body, size_t s)
 #pragma omp parallel for schedule(static) reduction(+ : owned)
 	for (int n = 0; n < POINTS; n++) {
 		double v[3], u[3], point[3];
-		for (int a = 0; a < 3; a++) v[a] = fmod(0.5 + step[a] * (n + 1), 1.0);
+		for (int a = 0; a < 3; a++) {
+			const double sum = 0.5 + step[a] * (n + 1);
+			v[a] = sum - floor(sum);
+		}
 		const double azimuth = 2 * PI * v[1];
 		if (shape->kind == ISO_SHAPE_ELLIPSOID) {
 			const double radius = cbrt(v[0]), z = 2 * v[2] - 1, rho = sqrt(1 - z * z);

@@ -185,6 +185,12 @@ iso_status iso_scene_prepare(iso_scene *scene, iso_error *err)
 		organs[o].activity_bq = organs[o].percent_id_per_g * organs[o].mass_g / 100 * scene->injected_bq * left;
 	}
 	iso_body_free(&body);
+	double activity_bq = 0;
+	for (size_t o = 0; o < scene->phantom.organs; o++) activity_bq += organs[o].activity_bq;
+	if (status == ISO_OK && !(activity_bq > 0))
+		status =
+		    iso_fail(err, ISO_BAD_INPUT, NULL, "give an organ an uptake, and a scan before all has decayed",
+			     "there is no activity in the scene at the start of the scan");
 	return status;
 }
 

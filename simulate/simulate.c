@@ -200,8 +200,7 @@ iso_status iso_simulate(const iso_scene *scene, const iso_event_sink *sink, int 
 	double activity_bq = 0;
 	for (size_t o = 0; o < scene->phantom.organs; o++) activity_bq += scene->phantom.organ[o].activity_bq;
 	if (!(activity_bq > 0))
-		return iso_fail(err, ISO_BAD_USAGE, NULL, "call iso_scene_prepare first, and give an organ an uptake",
-				"the scene holds no activity");
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "call iso_scene_prepare first", "the scene is not prepared");
 	iso_transport *transport = NULL;
 	iso_status status = iso_transport_create(scene, &transport, err);
 	if (status != ISO_OK) return status;

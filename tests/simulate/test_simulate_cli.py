@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""isotrace simulate as a user runs it: files, truth, options, and scenes that are wrong. Prints TAP."""
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import h5py
+    import nibabel
+    import numpy
+except ImportError as missing:
+    print("1..0 # SKIP %s" % missing)
+    sys.exit(0)
+
+ISOTRACE = os.environ["ISOTRACE"]
+ROOT = os.environ["ISOTRACE_SOURCE_ROOT"]
+MOUSE = os.path.join(ROOT, "sample_data", "mouse.scene.yaml")
+CYLINDER = os.path.join(ROOT, "sample_data", "cylinder.scene.yaml")
+tests = []
+folder = tempfile.mkdtemp(prefix="isotrace-simulate-")
+
+
+def test(function):
+    tests.append(function)
+    return function
+
+
+def path(name):
+    return os.path.join(folder, name)
+
+
+def run(*arguments):
+    return subprocess.run([ISOTRACE, "simulate", *arguments], capture_output=True, text=True)
+
+
+def events_of(name):
+    """Every dataset of the file that is as long as the events, as bytes."""
+    found = {}
+    with h5py.File(name, "r") as file:
+        file.visititems(lambda key, item: found.update({key: item[()].tobytes()})
+                        if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+@test
+def mouse_and_its_truth():
+    result = run(MOUSE, "-o", path("m.lm.h5"), "--duration", "2", "--labels", path("l.nii.gz"), "--organ-table",
+                 path("l.csv"), "--mu", path("mu.nii.gz"), "--activity", path("a.nii.gz"), "--dose", path("d.yaml"), "--json")
+    assert result.returncode == 0, result.stderr
+    truth = json.load(open(path("m.truth.json")))
+    assert truth == json.loads(result.stdout)
+    organs = {row["organ"]: row for row in truth["organs"]}
+    # spleen: one ellipsoid of half axes 2, 2.4, 6 mm at 1.05 g/mL
+    volume = 4 / 3 * math.pi * 2 * 2.4 * 6 / 1000
+    assert abs(organs["spleen"]["volume_ml"] / volume - 1) < 1e-9
+    assert abs(organs["spleen"]["mass_g"] / (1.05 * volume) - 1) < 1e-9
+    # 24 h at 12.7004 h half-life
+    left = 2 ** (-24 / 12.7004)
+    assert abs(organs["spleen"]["activity_bq"] / (10e6 * 0.12 * 1.05 * volume * left) - 1) < 1e-6
+    assert 24 < truth["whole_body"]["mass_g"] < 26
+    assert all(row["volume_ml"] > 0.1 for row in truth["organs"])
+    # images against the organs: labels vote per voxel of 0.5 mm; a surface of n voxels is wrong by some sqrt(n)/4 voxels,
+    # far below 1 % of the smallest organ (960 voxels, 500 on the surface)
+    labels = nibabel.load(path("l.nii.gz")).get_fdata()
+    table = {row["organ"]: row for row in csv.DictReader(open(path("l.csv")))}
+    for name, row in organs.items():
+        assert int(table[name]["label"]) == row["label"]
+        volume = (labels == row["label"]).sum() * 0.5 ** 3 / 1000
+        assert abs(volume / row["volume_ml"] - 1) < 0.02, (name, volume, row["volume_ml"])
+    activity = nibabel.load(path("a.nii.gz")).get_fdata().sum() * 0.5 ** 3 / 1000
+    assert abs(activity / truth["whole_body"]["activity_bq"] - 1) < 0.002
+    mu = nibabel.load(path("mu.nii.gz")).get_fdata()
+    assert abs(mu.max() - 0.1267) < 1e-6 and mu.min() == 0
+    dose = open(path("d.yaml")).read()
+    assert "nuclide: Cu-64" in dose and "2026-03-14T09:00:00Z" in dose
+    counts = truth["counts"]
+    info = subprocess.run([ISOTRACE, "info", "--json", path("m.lm.h5")], capture_output=True, text=True)
+    if info.returncode == 0:
+        facts = json.loads(info.stdout)
+        assert facts["prompts"] == counts["trues"] + counts["randoms"], facts
+        assert facts["delayeds"] == counts["delayeds"]
+
+
+@test
+def same_events_for_any_threads_but_not_any_seed():
+    for name, options in {"t1": ["--threads", "1"], "t2": ["--threads", "2"], "s": ["--seed", "2"]}.items():
+        result = run(CYLINDER, "-o", path(name + ".lm.h5"), "--duration", "0.3", "--scale", "20", "-q", *options)
+        assert result.returncode == 0 and result.stdout == "", result.stderr
+    one, two, other = (events_of(path(name + ".lm.h5")) for name in ("t1", "t2", "s"))
+    assert one.keys() == two.keys() and all(one[key] == two[key] for key in one)
+    assert one != other
+
+
+@test
+def uptakes_from_a_table():
+    with open(path("u.csv"), "w") as file:
+        file.write("organ,percent_id_per_g\nliver,9.5\n")
+    result = run(MOUSE, "-o", path("u.lm.h5"), "--duration", "0.2", "--uptake", path("u.csv"), "--subject", "M07", "--json")
+    assert result.returncode == 0, result.stderr
+    truth = json.loads(result.stdout)
+    assert truth["subject"] == "M07"
+    assert {row["organ"]: row["percent_id_per_g"] for row in truth["organs"]}["liver"] == 9.5
+    with open(path("u.csv"), "w") as file:
+        file.write("organ,percent_id_per_g\ngizzard,9.5\n")
+    refused(run(MOUSE, "-o", path("bad.lm.h5"), "--uptake", path("u.csv")), 3, "u.csv: line 2", "gizzard")
+
+
+def refused(result, code, *texts):
+    assert result.returncode == code, (result.returncode, result.stderr)
+    for text in texts:
+        assert text in result.stderr, (text, result.stderr)
+    left = [name for name in os.listdir(folder) if name.startswith(("bad", ".part"))]
+    assert not left, left
+
+
+def broken(old, new, *texts):
+    text = open(CYLINDER).read()
+    assert old in text, old
+    with open(path("scene.yaml"), "w") as file:
+        file.write(text.replace(old, new, 1))
+    refused(run(path("scene.yaml"), "-o", path("bad.lm.h5")), 3, "scene.yaml", *texts)
+
+
+@test
+def scenes_that_are_wrong():
+    text = open(CYLINDER).read().split("\n")
+    line = 1 + next(n for n, row in enumerate(text) if row.startswith("duration_s"))
+    broken("duration_s: 300", "duration_minutes: 5", "line %d" % line, "duration_minutes")
+    broken("duration_s: 300", "duration_s: 300 s", "line %d" % line, "'300 s' is not a number")
+    broken("duration_s: 300", "duration_s: -300", "duration_s is -300")
+    broken("duration_s: 300\n", "", "duration_s is missing")
+    broken("nuclide: Cu-64", "nuclide: Xx-99", "Xx-99")
+    broken("nuclide: Cu-64", "nuclide: Tc-99m", "no positrons")
+    broken("half_axes_mm: [15, 15, 35]", "half_axes_mm: [15, -15, 35]", "half axes 15, -15, 35")
+    broken("half_axes_mm: [15, 15, 35]", "half_axes_mm: [55, 15, 35]", "into the detector")
+    broken("half_axes_mm: [15, 15, 35]", "half_axes_mm: [15, 15]", "line")
+    broken("organ: cylinder, kind", "organ: sphere, kind", "'sphere' is not an organ")
+    broken("kind: cylinder", "kind: cone", "'cone' is not a shape")
+    broken("shapes:\n", "  - {organ: ghost, label: 2, density_g_per_ml: 1, mu_per_cm: 0, percent_id_per_g: 1}\nshapes:\n",
+           "'ghost' has no shape")
+    broken("label: 1,", "label: 0,", "label '0' is not possible")
+    broken("density_g_per_ml: 1.00", "density_g_per_ml: 0", "0 g/mL")
+    broken("injection_time: 2026-03-14T09:00:00Z", "injection_time: 09:00", "'09:00' is not a moment")
+    broken("injection_time: 2026-03-14T09", "injection_time: 2026-03-14T10", "3600 s before the injection")
+    broken("attenuation: true", "attenuation: maybe", "'maybe' is neither true nor false")
+    broken("photofraction: 0.6", "photofraction: 1.6", "photofraction is 1.6")
+    broken("energy_window_kev: [350, 650]", "energy_window_kev: [650, 350]", "energy_window_kev is 650")
+    broken("percent_id_per_g: 2", "percent_id_per_g: 0", "no activity")
+    refused(run(path("none.yaml"), "-o", path("bad.lm.h5")), 3, "none.yaml")
+
+
+@test
+def wrong_usage():
+    refused(run(), 2, "which scene")
+    refused(run(CYLINDER), 2, "-o")
+    refused(run(CYLINDER, "-o", path("bad.lm.h5"), "--seed", "x"), 2, "--seed x")
+    refused(run(CYLINDER, "-o", path("bad.lm.h5"), "--duration", "0"), 2, "--duration 0")
+    refused(run(CYLINDER, "-o", os.path.join(folder, "no", "such", "bad.lm.h5"), "--duration", "0.1"), 5)
+
+
+failed = 0
+print("1..%d" % len(tests))
+for number, function in enumerate(tests, 1):
+    try:
+        function()
+        print("ok %d - simulate-cli: %s" % (number, function.__name__.replace("_", " ")))
+    except Exception as problem:  # an assertion, or a file that is not there
+        failed += 1
+        print("# %s: %s" % (type(problem).__name__, problem))
+        print("not ok %d - simulate-cli: %s" % (number, function.__name__.replace("_", " ")))
+subprocess.run(["rm", "-r", folder])
+sys.exit(1 if failed else 0)
