@@ -100,7 +100,7 @@ static void print_value(const json_t *value)
 		if (json_array_size(value) == 0) puts("none");
 		json_array_foreach(value, n, item)
 		{
-			if (n) printf("%-22s", "");
+			if (n && json_is_string(item)) printf("%-22s", "");
 			if (json_is_string(item))
 				puts(json_string_value(item));
 			else
@@ -136,7 +136,7 @@ void cli_print_facts(const json_t *facts)
 void cli_print_result(json_t *facts, bool json)
 {
 	if (json) {
-		(void)json_dumpf(facts, stdout, JSON_INDENT(2));
+		(void)json_dumpf(facts, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 		putchar('\n');
 	} else
 		cli_print_facts(facts);

@@ -58,6 +58,16 @@ iso_status iso_hdf5_fail(iso_error *err, iso_status otherwise, const char *file,
 			what, facts.innermost[0] ? facts.innermost : "HDF5 failed");
 }
 
+hid_t iso_hdf5_open(const char *path)
+{
+	const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+	hid_t file = -1;
+	/* Locks fail on read-only and network file systems, and a finished file is never written again. */
+	if (access >= 0 && H5Pset_file_locking(access, false, true) >= 0) file = H5Fopen(path, H5F_ACC_RDONLY, access);
+	if (access >= 0) H5Pclose(access);
+	return file;
+}
+
 static bool put(hid_t where, const char *name, hid_t stored, hid_t memory, hid_t space, const void *value)
 {
 	const hid_t attribute = H5Acreate2(where, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);

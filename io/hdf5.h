@@ -25,6 +25,10 @@ void iso_hdf5_leave(const iso_hdf5_guard *guard);
  * below HDF5 (disk full, I/O error) is ISO_IO, anything else `otherwise`. */
 iso_status iso_hdf5_fail(iso_error *err, iso_status otherwise, const char *file, const char *what);
 
+/* Opens for reading; < 0: failed. Everything that opens a file must do it so: HDF5 refuses a second handle of the same file
+ * with other properties. */
+hid_t iso_hdf5_open(const char *path);
+
 /* Attributes. false: HDF5 failed. Texts are stored with a fixed length, so that no byte lies in HDF5's unchecked heap. */
 bool iso_hdf5_put_text(hid_t where, const char *name, const char *text);
 bool iso_hdf5_put_double(hid_t where, const char *name, const double *values, size_t count);

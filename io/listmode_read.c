@@ -326,22 +326,10 @@ static iso_status check_path(const char *path, iso_error *err)
 	return ISO_OK;
 }
 
-static hid_t open_file(const char *path)
-{
-	const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-	hid_t file = -1;
-	/* Locks fail on read-only and network file systems, and a finished file is never written again. */
-	if (access >= 0 && H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
-	    H5Pset_file_locking(access, false, true) >= 0)
-		file = H5Fopen(path, H5F_ACC_RDONLY, access);
-	if (access >= 0) H5Pclose(access);
-	return file;
-}
-
 /* HDF5 to be entered. */
 static iso_status open_all(native *self, iso_scanner **scanner, iso_acquisition *acquisition, iso_error *err)
 {
-	self->file = open_file(self->path);
+	self->file = iso_hdf5_open(self->path);
 	if (self->file < 0)
 		return iso_hdf5_fail(err, ISO_BAD_INPUT, self->path, "no HDF5 file, or one cut short or damaged");
 	iso_status status = check_format(self, err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include "core/error.h"
 #include "core/output.h"
 #include "io/hdf5.h"
+#include "io/hdf5_disk.h"
 #include "io/listmode.h"
 #include "isotrace/time.h"
 #include "isotrace/version.h"
@@ -47,6 +49,7 @@ const char *iso_listmode_event_fault(const iso_event *event, const iso_scanner *
 
 struct iso_listmode_writer {
 	iso_output output;
+	iso_hdf5_disk disk;
 	iso_scanner *scanner;
 	iso_acquisition acquisition;
 	hid_t file, column[ISO_COLUMNS];
@@ -208,11 +211,12 @@ static bool put_provenance(hid_t file, const char *json)
 }
 
 /* The newest file format that HDF5 1.10 knows: all its metadata carry checksums, so that damage is seen. */
-static hid_t create_file(const char *path)
+static hid_t create_file(const char *path, iso_hdf5_disk *disk)
 {
 	const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 	hid_t file = -1;
-	if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
+	if (access >= 0 && iso_hdf5_use_disk(access, disk) &&
+	    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
 	    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
 		file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
 	if (access >= 0) H5Pclose(access);
@@ -233,6 +237,14 @@ static bool create_contents(iso_listmode_writer *writer, const char *provenance_
 	for (int c = 0; good && c < ISO_COLUMNS; c++) good = (writer->column[c] = create_growing(group, c)) >= 0;
 	H5Gclose(group);
 	return good;
+}
+
+/* After a failure of HDF5, or of the disk that HDF5 was not told of. HDF5 to be entered. */
+static iso_status write_failure(const iso_listmode_writer *writer, const char *what, iso_error *err)
+{
+	errno = writer->disk.error;
+	return errno ? iso_fail_errno(err, writer->output.path, what)
+		     : iso_hdf5_fail(err, ISO_IO, writer->output.path, what);
 }
 
 /* Closes what is open. false: HDF5 could not write the rest. */
@@ -277,11 +289,11 @@ iso_status iso_listmode_create(const char *path, const iso_scanner *scanner, con
 	if (status == ISO_OK) {
 		iso_hdf5_guard guard;
 		iso_hdf5_enter(&guard);
-		writer->file = create_file(writer->output.temporary);
+		writer->file = create_file(writer->output.temporary, &writer->disk);
 		if (writer->file < 0)
-			status = iso_hdf5_fail(err, ISO_IO, path, "cannot create");
-		else if (!create_contents(writer, provenance_json))
-			status = iso_hdf5_fail(err, ISO_IO, path, "cannot write");
+			status = write_failure(writer, "cannot create", err);
+		else if (!create_contents(writer, provenance_json) || writer->disk.error)
+			status = write_failure(writer, "cannot write", err);
 		iso_hdf5_leave(&guard);
 	}
 	if (status != ISO_OK) {
@@ -318,8 +330,8 @@ static iso_status flush_block(iso_listmode_writer *writer, iso_error *err)
 	iso_status status = ISO_OK;
 	iso_hdf5_enter(&guard);
 	for (int c = 0; status == ISO_OK && c < ISO_COLUMNS; c++)
-		if (!write_column(writer, c))
-			status = iso_hdf5_fail(err, ISO_IO, writer->output.path, "cannot write events");
+		if (!write_column(writer, c) || writer->disk.error)
+			status = write_failure(writer, "cannot write events", err);
 	iso_hdf5_leave(&guard);
 	writer->written += writer->held;
 	writer->held = 0;
@@ -417,8 +429,8 @@ iso_status iso_listmode_commit(iso_listmode_writer *writer, const iso_event_coun
 	if (status == ISO_OK) {
 		iso_hdf5_guard guard;
 		iso_hdf5_enter(&guard);
-		if (!finish_contents(writer, counts) || !close_file(writer))
-			status = iso_hdf5_fail(err, ISO_IO, writer->output.path, "cannot finish the file");
+		if (!finish_contents(writer, counts) || !close_file(writer) || writer->disk.error)
+			status = write_failure(writer, "cannot finish the file", err);
 		iso_hdf5_leave(&guard);
 	}
 	if (status == ISO_OK) status = iso_output_commit(&writer->output, err);

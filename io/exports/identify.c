@@ -52,7 +52,7 @@ static iso_status identify_hdf5(const char *path, iso_file_kind *kind, iso_error
 	char format[64];
 	bool found = false;
 	iso_hdf5_enter(&guard);
-	const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+	const hid_t file = iso_hdf5_open(path);
 	if (file < 0)
 		status = iso_hdf5_fail(err, ISO_BAD_INPUT, path, "an HDF5 file, cut short or damaged");
 	else if (iso_hdf5_get_text(file, "format", format, sizeof format, &found) && found &&
