@@ -143,6 +143,9 @@ static iso_status check_subject(const iso_dicom_subject *subject, iso_error *err
 	if (subject->species[0] && !iso_dicom_species_code(subject->species))
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "give one of mouse, rat, rabbit, guinea pig, dog, pig, human",
 				"the species '%s' has no code here", subject->species);
+	if (strspn(subject->body_part, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ") != strlen(subject->body_part))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "write it as DICOM does, as in WHOLEBODY",
+				"the body part '%s' is not in capitals", subject->body_part);
 	if (subject->position[0] && !iso_dicom_position_code(subject->position))
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "give prone or supine", "the position '%s' is not known",
 				subject->position);
@@ -229,6 +232,7 @@ static void make_uids(iso_pet_series *s)
 				     p->accession_number,
 				     p->series_description,
 				     p->position,
+				     p->body_part,
 				     p->institution,
 				     p->manufacturer,
 				     v->acquisition.nuclide,

@@ -134,12 +134,14 @@ static void put_series(iso_dcm *dcm, const iso_pet_series *s)
 	if (facts->iterations) snprintf(passes, sizeof passes, " %ui%us", facts->iterations, facts->subsets);
 	iso_dcm_text(dcm, 0x00080060, "PT");
 	iso_dcm_text(dcm, 0x0020000e, s->series_uid);
-	text[0] = '\0';
-	if (s->subject->series_number) snprintf(text, sizeof text, "%u", s->subject->series_number);
+	snprintf(text, sizeof text, "%u", s->subject->series_number ? s->subject->series_number : 1);
 	iso_dcm_text(dcm, 0x00200011, text);
 	snprintf(text, sizeof text, "PET %s %s%s", s->nuclide->name, facts->method, passes);
 	put_text(dcm, 0x0008103e, s->subject->series_description[0] ? s->subject->series_description : text, 64);
-	iso_dcm_text(dcm, 0x00200060, ""); /* laterality: not a paired part */
+	if (s->subject->body_part[0])
+		put_text(dcm, 0x00180015, s->subject->body_part, 16);
+	else
+		iso_dcm_text(dcm, 0x00200060, ""); /* one of both must be there: laterality, not known */
 	/* The series' date and time are the moment to which the decay is corrected. */
 	iso_dcm_text(dcm, 0x00080021, date);
 	iso_dcm_text(dcm, 0x00080031, time);

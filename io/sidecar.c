@@ -260,7 +260,7 @@ static double get_number(reader *r, const json_t *object, const char *key)
 	const json_t *value = json_object_get(object, key);
 	if (json_is_number(value)) return json_number_value(value);
 	if (!json_is_null(value)) complain(r, key, value ? "is no number" : "is missing");
-	return NAN;
+	return (double)NAN;
 }
 
 static size_t get_count(reader *r, const json_t *object, const char *key, json_int_t high)
@@ -282,7 +282,7 @@ static void get_times(reader *r, const json_t *object, const number_field *field
 	for (; fields->key && r->status == ISO_OK; fields++) {
 		const json_t *value = json_object_get(object, fields->key);
 		double *time = (double *)((char *)volume + fields->offset);
-		*time = NAN;
+		*time = (double)NAN;
 		if (json_is_string(value))
 			r->status = iso_time_parse(json_string_value(value), r->file, time, r->err);
 		else if (!json_is_null(value))
@@ -433,8 +433,8 @@ iso_status iso_sidecar_read(const char *path, iso_volume **out, iso_error *err)
 		volume->unit = unit;
 		volume->frames = json_array_size(frames);
 		volume->acquisition = iso_acquisition_unknown();
-		volume->decay_reference_s = volume->half_life_s = volume->branching_fraction = NAN;
-		volume->calibration_factor = volume->calibration_uncertainty = NAN;
+		volume->decay_reference_s = volume->half_life_s = volume->branching_fraction = (double)NAN;
+		volume->calibration_factor = volume->calibration_uncertainty = (double)NAN;
 		if (own)
 			get_isotrace(&r, own, volume);
 		else

@@ -22,8 +22,9 @@ typedef struct iso_dicom_subject {
 	char study_description[65], study_id[17], accession_number[17];
 	char study_key[128]; /* what makes the study's UID: same key, same study; "" = the subject's id + start */
 	char series_description[65]; /* "" = made from nuclide and reconstruction */
-	unsigned series_number;      /* 0 = not stated */
+	unsigned series_number;      /* 0 = not stated: 1 */
 	char position[8];            /* "prone", "supine" or "" */
+	char body_part[17];          /* "WHOLEBODY", "HEAD", ... as DICOM spells them, or "" */
 	char institution[65], manufacturer[65];
 } iso_dicom_subject;
 iso_dicom_subject iso_dicom_subject_unknown(void);

@@ -27,7 +27,7 @@ def make(folder, voxels, *options, dose=None, **facts):
     return series(folder + "/out")
 
 
-MOUSE = ("--species", "mouse", "--strain", "BALB/c nude", "--sex", "F", "--position", "prone",
+MOUSE = ("--species", "mouse", "--strain", "BALB/c nude", "--sex", "F", "--position", "prone", "--body-part", "WHOLEBODY",
          "--study-description", "Größe \\ µm", "--responsible-organisation", "Lab")
 
 
@@ -237,7 +237,8 @@ def test_refusals(folder):
     write_volume(folder + "/v.nii.gz", voxels)
     base = ("dicom", folder + "/v.nii.gz", "-o", folder + "/out")
     for options, code in ((("--patient-id", "M", "--species", "unicorn"), 3), (("--patient-id", "M", "--sex", "X"), 3),
-                          (("--patient-id", "M", "--position", "left"), 3), ((), 2),
+                          (("--patient-id", "M", "--position", "left"), 3),
+                          (("--patient-id", "M", "--body-part", "leg"), 3), ((), 2),
                           (("--patient-id", "M", "--birth-date", "1.1.99"), 3),
                           (("--patient-id", "M", "--birth-date", "1 January 1999"), 2),
                           (("--patient-id", "M", "--birth-date", "2026-1-1"), 3),
