@@ -271,9 +271,12 @@ static iso_status write_json(const iso_output *output, iso_biodistribution *cons
 {
 	json_t *provenance = NULL;
 	iso_status status = ISO_OK;
-	if (provenance_json)
-		status = iso_json_parse(provenance_json, strlen(provenance_json), output->path, &provenance, err);
-	if (status != ISO_OK) return status;
+	iso_error why = {0};
+	if (provenance_json) status = iso_json_parse(provenance_json, strlen(provenance_json), NULL, &provenance, &why);
+	if (status == ISO_NO_MEMORY) return iso_fail_memory(err, "the provenance", strlen(provenance_json));
+	if (status != ISO_OK) /* the caller's fault, not a file's */
+		return iso_fail(err, ISO_BAD_USAGE, output->path, "hand over valid JSON or NULL",
+				"the provenance is no JSON: %s", why.message);
 	iso_json kept = iso_json_begin(), *json = &kept;
 	json_t *root = json_object(), *subjects = json_array();
 	set_text(json, root, "software", "isotrace " ISO_VERSION);

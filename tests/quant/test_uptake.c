@@ -178,6 +178,36 @@ static void components_by_hand(void)
 	}
 }
 
+/* One label voxel of 1 mm, a quarter of a voxel off along x: fractions 0.75 and 0.25 of two voxels with 3000 and 2000 Bq/mL;
+ * before them 1000, after them 0, the same all along y and z. Mean: 0.75 x 3000 + 0.25 x 2000 = 2750.
+ * Faces across x: steps 0.75, 0.5, 0.25 at 2000, 2500, 1000; across y and z: four of step 0.75 at 3000, four of 0.25 at
+ * 2000. Sum 1500 + 1250 + 250 + 9000 + 2000 = 14000, weights 1.5 + 4 = 5.5: ratio 14000 / 5.5 / 2750 = 0.925620. */
+static void boundary_of_fractions(void)
+{
+	iso_volume *volume = volume_of("Cu-64", 45721.44, 0, 0, 1, 0);
+	static const float along[10] = {0, 0, 0, 1000, 3000, 2000, 0, 0, 0, 0};
+	for (size_t v = 0; v < 1000; v++) volume->voxels[v] = along[v % 10];
+	const double centre[3] = {-0.5 + 0.25, 0.5, 0.5}; /* voxel 4's centre is at -0.5 mm */
+	const iso_grid one = iso_grid_centred((const size_t[3]){1, 1, 1}, (const double[3]){1, 1, 1}, centre);
+	const iso_organ organ = {1, "tumour", 1.05, 0, NAN, NAN};
+	iso_image *labels;
+	iso_organs *organs;
+	iso_biodistribution *result;
+	iso_error err;
+	ISO_ASSERT_OK(iso_image_create(&one, ISO_UNIT_LABEL, &labels, &err), err);
+	labels->voxels[0] = 1;
+	ISO_ASSERT_OK(iso_organs_create(labels, &organ, 1, &volume->grid, "labels", &organs, &err), err);
+	const iso_dose dose = dose_of("Cu-64", 1000, 0);
+	ISO_ASSERT_OK(iso_quantify(volume, organs, &dose, NULL, NULL, &result, &err), err);
+	ISO_ASSERT_NEAR(result->row[0].concentration_bq_per_ml, 2750, 1e-4);
+	ISO_ASSERT_NEAR(result->row[0].u_volume_percent_id, 0.92561983 / sqrt(12.0), 1e-7);
+	ISO_ASSERT_NEAR(result->row[0].u_volume, 0.07438017 / sqrt(12.0), 1e-7);
+	iso_biodistribution_free(result);
+	iso_organs_free(organs);
+	iso_image_free(labels);
+	iso_volume_free(volume);
+}
+
 /* Replicates of 900, 1000, 1100 and 1000 Bq/mL: standard deviation sqrt(20000 / 3) = 81.65, of the mean 40.82, relative
  * 4.082 %; 3 degrees of freedom. With 4.082 % of calibration besides, Welch-Satterthwaite: (sqrt2)^4 x 3 = 12; Student's
  * t for 12 is 2.178813. Mass balance's uncertainty has the same parts: 20 %ID x 0.05773. */
@@ -383,6 +413,7 @@ static void wrong_things(void)
 static const iso_test tests[] = {
     {"uniform volume, two frames, by hand", by_hand},
     {"components of the uncertainty by hand", components_by_hand},
+    {"the boundary of an organ of fractions", boundary_of_fractions},
     {"replicates, effective degrees of freedom, Student's t", replicates_by_hand},
     {"propagation against Monte Carlo", monte_carlo},
     {"intervals hold the truth as often as they say", coverage},
