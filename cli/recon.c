@@ -1,8 +1,428 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE
+#include <jansson.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "cli/cli.h"
+#include "core/error.h"
+#include "core/hash.h"
+
+enum {
+	KEY_GRID = 256,
+	KEY_VOXEL,
+	KEY_CENTRE,
+	KEY_ITERATIONS,
+	KEY_SUBSETS,
+	KEY_PSF,
+	KEY_FILTER,
+	KEY_RANDOMS,
+	KEY_MU,
+	KEY_FRAMES,
+	KEY_NUCLIDE,
+	KEY_NO_DECAY,
+	KEY_CALIBRATION,
+	KEY_CALIBRATION_UNCERTAINTY,
+	KEY_UNCALIBRATED,
+	KEY_DEAD_TIME,
+	KEY_REPLICATES,
+	KEY_CACHE,
+	KEY_LINES,
+	KEY_MEMORY,
+	KEY_THREADS,
+	KEY_MAP,
+	KEY_TRUNCATED,
+	KEY_DEPTH,
+	KEY_JSON
+};
+
+static const struct argp_option option_table[] = {
+    {"output", 'o', "FILE.nii.gz", 0, "Volume to write, with FILE.json beside it; needed", 0},
+    {NULL, 0, NULL, 0, "Image:", 1},
+    {"grid", KEY_GRID, "NX,NY,NZ", 0, "Voxels; default: as many as cover the scanner's field of view", 1},
+    {"voxel", KEY_VOXEL, "MM[,MM,MM]", 0, "Voxel edges in mm; default: half a crystal", 1},
+    {"centre", KEY_CENTRE, "X,Y,Z", 0, "Centre of the image in mm; default: of the scanner", 1},
+    {NULL, 0, NULL, 0, "Algorithm:", 2},
+    {"iterations", KEY_ITERATIONS, "N", 0, "Passes over all events; default 4", 2},
+    {"subsets", KEY_SUBSETS, "N", 0, "Subsets interleaved in time; 1 is MLEM; default 8", 2},
+    {"psf-fwhm", KEY_PSF, "MM", 0, "Resolution model, Gaussian of this FWHM in mm; default 0, none", 2},
+    {"post-filter", KEY_FILTER, "FILTER", 0, "gaussian:FWHM_MM or butterworth:CUTOFF_PER_MM,ORDER; default: none", 2},
+    {"replicates", KEY_REPLICATES, "N", 0,
+     "Independent images of 1/N of the events each, from which uncertainties follow; 0 = none; default 5", 2},
+    {NULL, 0, NULL, 0, "Corrections:", 3},
+    {"randoms", KEY_RANDOMS, "delayed|none", 0, "From delayed events; default: delayed where the file has any", 3},
+    {"mu", KEY_MU, "FILE.nii.gz", 0, "Map of linear attenuation coefficients in 1/cm; default: not corrected", 3},
+    {"dead-time-factor", KEY_DEAD_TIME, "F", 0, "Multiplies the image; 1 = stated to be none; default: not known", 3},
+    {"nuclide", KEY_NUCLIDE, "NAME", 0, "Such as Cu-64; default: as the list-mode states", 3},
+    {"no-decay-correction", KEY_NO_DECAY, NULL, 0, "Do not correct to the start of the acquisition", 3},
+    {"calibration-factor", KEY_CALIBRATION, "F", 0,
+     "Bq/mL per counts/s/mm for branching 1; default: as the scanner states", 3},
+    {"calibration-uncertainty", KEY_CALIBRATION_UNCERTAINTY, "REL", 0, "Of that factor: relative, k = 1", 3},
+    {"uncalibrated", KEY_UNCALIBRATED, NULL, 0, "Leave the image in counts/s/mm", 3},
+    {"frames", KEY_FRAMES, "TABLE.csv", 0,
+     "Time frames: start_s,duration_s from the start of the acquisition; default: one", 3},
+    {NULL, 0, NULL, 0, "Scanner exports that are not native list-mode:", 4},
+    {"crystal-map", KEY_MAP, "FILE", 0, "SAFIR: text table of ring, det, [layer,] x, y, z in mm", 4},
+    {"mean-depth", KEY_DEPTH, "MM", 0, "PETLINK: mean depth of interaction, for an unknown scanner", 4},
+    {"allow-truncated", KEY_TRUNCATED, NULL, 0, "Accept a file with fewer records than its header says", 4},
+    {NULL, 0, NULL, 0, "Machine:", 5},
+    {"sensitivity-cache", KEY_CACHE, "DIR", 0,
+     "Keeps sensitivity images between runs; 'none'; default $XDG_CACHE_HOME/isotrace or ~/.cache/isotrace", 5},
+    {"sensitivity-lines", KEY_LINES, "N", 0, "Lines for the sensitivity image; 0 = all; default 20000000", 5},
+    {"max-memory", KEY_MEMORY, "BYTES", 0, "For events, as 4G; beyond it they are read anew; default: half", 5},
+    {"threads", KEY_THREADS, "N", 0, "Default: all; the result does not depend on it", 5},
+    {"json", KEY_JSON, NULL, 0, "Print what was done as JSON", 5},
+    {"quiet", 'q', NULL, 0, "Print nothing but errors", 5},
+    {0}};
+
+typedef struct arguments {
+	iso_recon_options recon;
+	iso_export_options export;
+	const char *input, *output, *mu, *frames, *nuclide, *randoms, *cache;
+	double grid[3], voxel[3], centre[3];
+	bool have_grid, have_voxel, have_centre, uncalibrated, json, quiet;
+	char cache_path[PATH_MAX];
+	iso_status status; /* of the first value that is wrong */
+	iso_error err;
+	/* read */
+	iso_events *events;
+	iso_image *mu_image;
+	iso_frame *frame;
+} arguments;
+
+static void keep(arguments *a, iso_status status, const iso_error *err)
+{
+	if (a->status != ISO_OK || status == ISO_OK) return;
+	a->status = status;
+	a->err = *err;
+}
+
+static void take_number(arguments *a, const char *option, const char *text, double low, double high, double *to)
+{
+	iso_error err;
+	keep(a, cli_number(option, text, low, high, to, &err), &err);
+}
+
+static long long take_whole(arguments *a, const char *option, const char *text, long long low, long long high)
+{
+	iso_error err;
+	long long value = low;
+	keep(a, cli_whole(option, text, low, high, &value, &err), &err);
+	return value;
+}
+
+static void take_triple(arguments *a, const char *option, const char *text, double to[3], bool *have)
+{
+	iso_error err;
+	*have = true;
+	keep(a, cli_triple(option, text, to, &err), &err);
+}
+
+/* gaussian:2.5 or butterworth:0.2,4 */
+static void take_filter(arguments *a, const char *text)
+{
+	iso_filter *f = &a->recon.post_filter;
+	iso_error err;
+	char rest;
+	if (sscanf(text, "gaussian:%lf%c", &f->fwhm_mm, &rest) == 1 && f->fwhm_mm > 0)
+		f->kind = ISO_FILTER_GAUSSIAN;
+	else if (sscanf(text, "butterworth:%lf,%lf%c", &f->cutoff_per_mm, &f->order, &rest) == 2 &&
+		 f->cutoff_per_mm > 0 && f->order > 0)
+		f->kind = ISO_FILTER_BUTTERWORTH;
+	else
+		keep(a,
+		     iso_fail(&err, ISO_BAD_USAGE, NULL, "give gaussian:FWHM_MM or butterworth:CUTOFF_PER_MM,ORDER",
+			      "--post-filter %s is no filter", text),
+		     &err);
+}
+
+static error_t parse_machine(int key, char *arg, arguments *a)
+{
+	iso_error err;
+	switch (key) {
+	case KEY_MAP: a->export.crystal_map_path = arg; return 0;
+	case KEY_TRUNCATED: a->export.allow_truncated = true; return 0;
+	case KEY_DEPTH: take_number(a, "mean-depth", arg, 0, 1000, &a->export.mean_depth_mm); return 0;
+	case KEY_CACHE: a->cache = arg; return 0;
+	case KEY_LINES:
+		a->recon.sensitivity_lines = (uint64_t)take_whole(a, "sensitivity-lines", arg, 0, LLONG_MAX);
+		return 0;
+	case KEY_MEMORY: keep(a, cli_bytes("max-memory", arg, &a->recon.max_memory_bytes, &err), &err); return 0;
+	case KEY_THREADS: a->recon.threads = (int)take_whole(a, "threads", arg, 1, 4096); return 0;
+	case KEY_JSON: a->json = true; return 0;
+	case 'q': a->quiet = true; return 0;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	arguments *a = state->input;
+	iso_recon_options *o = &a->recon;
+	switch (key) {
+	case 'o': a->output = arg; return 0;
+	case KEY_GRID: take_triple(a, "grid", arg, a->grid, &a->have_grid); return 0;
+	case KEY_VOXEL: take_triple(a, "voxel", arg, a->voxel, &a->have_voxel); return 0;
+	case KEY_CENTRE: take_triple(a, "centre", arg, a->centre, &a->have_centre); return 0;
+	case KEY_ITERATIONS: o->iterations = (unsigned)take_whole(a, "iterations", arg, 1, 100000); return 0;
+	case KEY_SUBSETS: o->subsets = (unsigned)take_whole(a, "subsets", arg, 1, 100000); return 0;
+	case KEY_PSF: take_number(a, "psf-fwhm", arg, 0, 1000, &o->psf_fwhm_mm); return 0;
+	case KEY_FILTER: take_filter(a, arg); return 0;
+	case KEY_REPLICATES:
+		o->replicates = (size_t)take_whole(a, "replicates", arg, 0, 1000);
+		if (o->replicates == 1) argp_error(state, "--replicates 1 shows no spread: give 0 or at least 2");
+		return 0;
+	case KEY_RANDOMS:
+		if (strcmp(arg, "delayed") != 0 && strcmp(arg, "none") != 0)
+			argp_error(state, "--randoms is delayed or none, not '%s'", arg);
+		a->randoms = arg;
+		return 0;
+	case KEY_MU: a->mu = arg; return 0;
+	case KEY_DEAD_TIME: take_number(a, "dead-time-factor", arg, 1, 1000, &o->dead_time_factor); return 0;
+	case KEY_NUCLIDE: a->nuclide = arg; return 0;
+	case KEY_NO_DECAY: o->decay_correction = false; return 0;
+	case KEY_CALIBRATION: take_number(a, "calibration-factor", arg, 1e-30, 1e30, &o->calibration_factor); return 0;
+	case KEY_CALIBRATION_UNCERTAINTY:
+		take_number(a, "calibration-uncertainty", arg, 0, 10, &o->calibration_uncertainty);
+		return 0;
+	case KEY_UNCALIBRATED: a->uncalibrated = true; return 0;
+	case KEY_FRAMES: a->frames = arg; return 0;
+	case ARGP_KEY_ARG:
+		if (a->input) argp_error(state, "one list-mode at a time; '%s' is a second one", arg);
+		a->input = arg;
+		return 0;
+	default: return parse_machine(key, arg, a);
+	}
+}
+
+static const struct argp argp = {
+    .options = option_table,
+    .parser = parse_option,
+    .args_doc = "LISTMODE",
+    .doc = "Reconstructs list-mode (native, or any export that isotrace convert reads) into a volume by list-mode "
+	   "OSEM.\v"
+	   "The result is in Bq/mL when a calibration factor and the nuclide are known; without a factor say "
+	   "--uncalibrated. Examples:\n\n"
+	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --psf-fwhm 1.2\n"
+	   "  isotrace recon scan.l.hdr -o scan.nii.gz --uncalibrated --voxel 4 --subsets 1 --iterations 10\n"};
+
+/* Half a crystal; from the distance of the nearest elements when the crystals' size is not known. */
+static double default_voxel_mm(const iso_scanner *s)
+{
+	const double width = fmin(s->element_size_mm[0], s->element_size_mm[1]);
+	if (width > 0) return width / 2;
+	double nearest2 = INFINITY;
+	for (uint32_t e = 1; e < s->elements; e++) {
+		double d2 = 0;
+		for (int k = 0; k < 3; k++) {
+			const double d = (double)s->position_mm[3 * (size_t)e + (size_t)k] - (double)s->position_mm[k];
+			d2 += d * d;
+		}
+		if (d2 > 0.01 && d2 < nearest2) nearest2 = d2;
+	}
+	return isfinite(nearest2) ? sqrt(nearest2) / 2 : 1;
+}
+
+/* What lines can reach: across, the pair rule's offset but at most 0.7 of the way to the crystals (where the resolution
+ * across the line is lost to the crystals' depth anyway); along z, the crystals. At most 400 voxels along an axis. */
+static void choose_grid(arguments *a, const iso_scanner *s)
+{
+	double low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY};
+	for (uint32_t e = 0; e < s->elements; e++)
+		for (int k = 0; k < 3; k++) {
+			const double x = (double)s->position_mm[3 * (size_t)e + (size_t)k];
+			low[k] = fmin(low[k], x);
+			high[k] = fmax(high[k], x);
+		}
+	const double voxel = default_voxel_mm(s);
+	size_t size[3];
+	for (int k = 0; k < 3; k++) {
+		double half = (high[k] - low[k]) / 2 * (k < 2 ? 0.7 : 1);
+		if (k < 2) half = fmin(half, s->rule.max_transaxial_offset_mm);
+		if (k == 2) half += voxel; /* the outer halves of the last crystals */
+		if (!a->have_voxel) a->voxel[k] = fmax(voxel, 2 * half / 400);
+		if (!a->have_centre) a->centre[k] = (low[k] + high[k]) / 2;
+		size[k] =
+		    a->have_grid ? (size_t)fmax(a->grid[k], 0) : (size_t)fmax(ceil(2 * half / a->voxel[k] - 1e-6), 1);
+	}
+	a->recon.grid = iso_grid_centred(size, a->voxel, a->centre);
+}
+
+static iso_status has_delayeds(iso_events *events, bool *found, iso_error *err)
+{
+	enum { BATCH = 4096 };
+	iso_event *batch = malloc(BATCH * sizeof *batch);
+	size_t count = 1;
+	*found = false;
+	if (!batch) return iso_fail_memory(err, "events", BATCH * sizeof *batch);
+	iso_status status = iso_events_seek(events, 0, err);
+	while (status == ISO_OK && count && !*found) {
+		status = iso_events_read(events, batch, BATCH, &count, err);
+		for (size_t n = 0; n < count && !*found; n++) *found = batch[n].kind == ISO_EVENT_DELAYED;
+	}
+	free(batch);
+	return status;
+}
+
+static void say(const arguments *a, const char *line)
+{
+	const iso_progress *progress = cli_progress(a->quiet || a->json);
+	if (progress && progress->note) progress->note(progress->user, line);
+}
+
+static iso_status choose_randoms(arguments *a)
+{
+	bool found = false;
+	a->recon.randoms = a->randoms && strcmp(a->randoms, "delayed") == 0 ? ISO_RANDOMS_DELAYED : ISO_RANDOMS_NONE;
+	if (a->randoms) return ISO_OK;
+	const iso_status status = has_delayeds(a->events, &found, &a->err);
+	if (found) a->recon.randoms = ISO_RANDOMS_DELAYED;
+	say(a, found ? "randoms: from the delayed events"
+		     : "randoms: not corrected, the list-mode holds no delayed events");
+	return status;
+}
+
+/* Nuclide and calibration: what is asked for, else what the list-mode states. */
+static iso_status choose_calibration(arguments *a)
+{
+	const iso_acquisition *facts = iso_events_acquisition(a->events);
+	const char *name = a->nuclide ? a->nuclide : facts->nuclide;
+	if (name[0]) {
+		const iso_status status =
+		    iso_nuclide_find(name, a->nuclide ? NULL : a->input, &a->recon.nuclide, &a->err);
+		if (status != ISO_OK) return status;
+	} else
+		say(a, "the list-mode names no nuclide (--nuclide): no decay correction");
+	a->recon.calibrate = !a->uncalibrated;
+	return ISO_OK;
+}
+
+static void choose_cache(arguments *a)
+{
+	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	if (a->cache) {
+		a->recon.sensitivity_cache = strcmp(a->cache, "none") == 0 ? NULL : a->cache;
+		return;
+	}
+	int n = -1;
+	if (base && base[0] == '/')
+		n = snprintf(a->cache_path, sizeof a->cache_path, "%s/isotrace", base);
+	else if (home && home[0])
+		n = snprintf(a->cache_path, sizeof a->cache_path, "%s/.cache/isotrace", home);
+	if (n > 0 && (size_t)n < sizeof a->cache_path) a->recon.sensitivity_cache = a->cache_path;
+}
+
+static iso_status prepare(arguments *a)
+{
+	iso_status status = iso_export_open(a->input, &a->export, &a->events, &a->err);
+	if (status == ISO_OK && a->frames) {
+		status = iso_frame_table_read(a->frames, &a->frame, &a->recon.frames, &a->err);
+		a->recon.frame = a->frame;
+	}
+	if (status == ISO_OK && a->mu) {
+		status = iso_nifti_read_image(a->mu, ISO_UNIT_PER_CM, &a->mu_image, &a->err);
+		a->recon.mu = a->mu_image;
+	}
+	if (status != ISO_OK) return status;
+	choose_grid(a, iso_events_scanner(a->events));
+	choose_cache(a);
+	const iso_grid *g = &a->recon.grid;
+	char line[200];
+	snprintf(line, sizeof line,
+		 "grid: %zu x %zu x %zu voxels of %.4g x %.4g x %.4g mm around (%.4g, %.4g, %.4g) mm", g->size[0],
+		 g->size[1], g->size[2], g->voxel_mm[0], g->voxel_mm[1], g->voxel_mm[2], a->centre[0], a->centre[1],
+		 a->centre[2]);
+	say(a, line);
+	status = choose_calibration(a);
+	return status == ISO_OK ? choose_randoms(a) : status;
+}
+
+static void print_result(const arguments *a, const iso_volume *v)
+{
+	const iso_grid *g = &v->grid;
+	if (!a->json) {
+		if (!a->quiet)
+			printf("%s: %zu x %zu x %zu voxels, %zu frame%s, %s, %.0f prompts\n", a->output, g->size[0],
+			       g->size[1], g->size[2], v->frames, v->frames > 1 ? "s" : "", iso_unit_text(v->unit),
+			       v->facts.prompts);
+		return;
+	}
+	const iso_corrections *c = &v->corrections;
+	json_t *root =
+	    json_pack("{s:s, s:s, s:[I,I,I], s:[f,f,f], s:[f,f,f], s:I, s:I, s:s, s:i, s:i, s:f, s:f}", "output",
+		      a->output, "unit", iso_unit_text(v->unit), "size", (json_int_t)g->size[0], (json_int_t)g->size[1],
+		      (json_int_t)g->size[2], "voxel_mm", g->voxel_mm[0], g->voxel_mm[1], g->voxel_mm[2], "origin_mm",
+		      g->origin_mm[0], g->origin_mm[1], g->origin_mm[2], "frames", (json_int_t)v->frames, "replicates",
+		      (json_int_t)v->replicates, "method", v->facts.method, "iterations", (int)v->facts.iterations,
+		      "subsets", (int)v->facts.subsets, "prompts", v->facts.prompts, "delayeds", v->facts.delayeds);
+	json_t *corrections =
+	    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "randoms", c->randoms, "attenuation",
+		      c->attenuation, "scatter", c->scatter, "normalisation", c->normalisation, "dead_time",
+		      c->dead_time, "decay", c->decay, "branching", c->branching, "calibration", c->calibration,
+		      "resolution", c->resolution, "post_filter", c->post_filter);
+	(void)json_object_set_new(root, "corrections", corrections);
+	(void)json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	putchar('\n');
+	json_decref(root);
+}
+
+static iso_status reconstruct(arguments *a)
+{
+	iso_volume *volume = NULL;
+	const char *slash = strrchr(a->input, '/');
+	a->recon.progress = cli_progress(a->quiet || a->json);
+	iso_status status = iso_reconstruct(a->events, &a->recon, &volume, &a->err);
+	if (status != ISO_OK) {
+		if (!a->err.file[0]) snprintf(a->err.file, sizeof a->err.file, "%s", a->input);
+		return status;
+	}
+	snprintf(volume->facts.input, sizeof volume->facts.input, "%s", slash ? slash + 1 : a->input);
+	status = iso_hash_file(a->input, volume->facts.input_sha256, &a->err);
+	if (status == ISO_OK) status = iso_volume_write(a->output, volume, &a->err);
+	cli_progress_end();
+	if (status == ISO_OK) print_result(a, volume);
+	iso_volume_free(volume);
+	return status;
+}
+
+/* Finds out before the work, not after it, that there is nowhere to write to. */
+static iso_status check_output(arguments *a)
+{
+	char folder[PATH_MAX];
+	const size_t length = strlen(a->output);
+	if (length < 8 || strcmp(a->output + length - 7, ".nii.gz") != 0)
+		return iso_fail(&a->err, ISO_BAD_USAGE, a->output, "give -o FILE.nii.gz",
+				"the output's name does not end in .nii.gz");
+	snprintf(folder, sizeof folder, "%s", a->output);
+	char *slash = strrchr(folder, '/');
+	if (slash) slash[slash == folder] = '\0';
+	if (access(slash ? folder : ".", W_OK | X_OK) != 0)
+		return iso_fail_errno(&a->err, slash ? folder : ".", "cannot write into the folder");
+	return ISO_OK;
+}
 
 int cli_recon(int argc, char **argv)
 {
-	(void)argc, (void)argv;
-	return 2;
+	arguments a = {.recon = iso_recon_options_default(), .export = iso_export_options_default()};
+	a.recon.replicates = 5;
+	a.recon.sensitivity_lines = 20000000;
+	if (!cli_parse(&argp, argc, argv, &a)) return 2;
+	if (a.status != ISO_OK) return cli_fail(&a.err);
+	if (!a.input) return cli_usage("recon", "name the list-mode to reconstruct");
+	if (!a.output) return cli_usage("recon", "say with -o FILE.nii.gz where to write");
+	if (a.uncalibrated && !isnan(a.recon.calibration_factor))
+		return cli_usage("recon", "--uncalibrated contradicts --calibration-factor");
+	if (!isnan(a.recon.calibration_uncertainty) && isnan(a.recon.calibration_factor))
+		return cli_usage("recon", "--calibration-uncertainty needs --calibration-factor");
+	iso_status status = check_output(&a);
+	if (status == ISO_OK) status = prepare(&a);
+	if (status == ISO_OK) status = reconstruct(&a);
+	iso_events_close(a.events);
+	iso_image_free(a.mu_image);
+	free(a.frame);
+	return status == ISO_OK ? 0 : cli_fail(&a.err);
 }

@@ -85,7 +85,8 @@ static iso_status check_calibration(const iso_scanner *scanner, const iso_recon_
 				"a nuclide of half-life %g s and branching fraction %g", o->nuclide->half_life_s,
 				o->nuclide->branching_fraction);
 	if (!o->calibrate) return ISO_OK;
-	if (!(scanner->calibration_factor > 0) || !isfinite(scanner->calibration_factor))
+	const double factor = isnan(o->calibration_factor) ? scanner->calibration_factor : o->calibration_factor;
+	if (!(factor > 0) || !isfinite(factor))
 		return iso_fail(err, ISO_BAD_INPUT, NULL,
 				"give --calibration-factor (from a phantom of known activity) or --uncalibrated",
 				"missing calibration: scanner '%s' has no calibration factor", scanner->name);

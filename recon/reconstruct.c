@@ -25,6 +25,8 @@ iso_recon_options iso_recon_options_default(void)
 				   .subsets = 8,
 				   .decay_correction = true,
 				   .dead_time_factor = NAN,
+				   .calibration_factor = NAN,
+				   .calibration_uncertainty = NAN,
 				   .randoms = ISO_RANDOMS_NONE};
 }
 
@@ -162,12 +164,20 @@ static iso_status finish(const job *j, iso_filter_plan *filter, double factor, f
 	return ISO_OK;
 }
 
+/* A factor that the caller states comes with the caller's uncertainty, known or not. */
+static double calibration(const job *j, double *uncertainty)
+{
+	const bool own = isnan(j->options->calibration_factor);
+	if (uncertainty) *uncertainty = own ? j->scanner->calibration_uncertainty : j->options->calibration_uncertainty;
+	return own ? j->scanner->calibration_factor : j->options->calibration_factor;
+}
+
 /* x -> the volume's unit: dead time, then calibration and branching, each once. */
 static double result_factor(const job *j)
 {
 	const iso_recon_options *o = j->options;
 	double factor = isnan(o->dead_time_factor) ? 1 : o->dead_time_factor;
-	if (o->calibrate) factor *= j->scanner->calibration_factor / o->nuclide->branching_fraction;
+	if (o->calibrate) factor *= calibration(j, NULL) / o->nuclide->branching_fraction;
 	return factor;
 }
 
@@ -233,7 +243,7 @@ static void say_corrections(const job *j, iso_corrections *c)
 		snprintf(c->branching, sizeof c->branching, "%s, branching fraction %g", o->nuclide->name,
 			 o->nuclide->branching_fraction);
 		snprintf(c->calibration, sizeof c->calibration, "factor %g Bq/mL per counts/s/mm",
-			 j->scanner->calibration_factor);
+			 calibration(j, NULL));
 	}
 	if (o->psf_fwhm_mm > 0)
 		snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
@@ -257,10 +267,7 @@ static void say_facts(const job *j, iso_volume *volume)
 		volume->branching_fraction = o->nuclide->branching_fraction;
 		if (o->decay_correction) volume->decay_reference_s = 0;
 	}
-	if (o->calibrate) {
-		volume->calibration_factor = j->scanner->calibration_factor;
-		volume->calibration_uncertainty = j->scanner->calibration_uncertainty;
-	}
+	if (o->calibrate) volume->calibration_factor = calibration(j, &volume->calibration_uncertainty);
 }
 
 /* What the export states may contradict the table. */

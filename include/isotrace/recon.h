@@ -47,8 +47,10 @@ typedef struct iso_recon_options {
 	const iso_nuclide *nuclide;
 	bool decay_correction;   /* to the start of the acquisition */
 	double dead_time_factor; /* multiplies the result; 1 = stated to be none, NAN = not known, not corrected */
-	bool calibrate;          /* to Bq/mL; the scanner must have a calibration factor and a nuclide be known */
-	size_t replicates;       /* see iso_volume; 0 = none, else >= 2 */
+	bool calibrate;          /* to Bq/mL; a calibration factor and a nuclide must be known */
+	/* Instead of the scanner's own; NAN: the scanner's own. */
+	double calibration_factor, calibration_uncertainty;
+	size_t replicates; /* see iso_volume; 0 = none, else >= 2 */
 	/* Folder that keeps sensitivity images between runs, NULL = none. */
 	const char *sensitivity_cache;
 	/* Lines of response for the sensitivity image; 0: all. Otherwise a stratified sample of about this many. */
