@@ -3,6 +3,8 @@
  * Volumes through their files: what comes back is what was written, and what was damaged does not come back. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <jansson.h>
+#include <nifti1.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -218,6 +220,47 @@ static void foreign_sidecar(void)
 	iso_volume_free(read);
 }
 
+/* What a program that knows only NIfTI and BIDS finds. */
+static void seen_by_others(void)
+{
+	iso_error err;
+	iso_volume *volume;
+	ISO_ASSERT_OK(sample_volume(3, 0, &volume, &err), err);
+	const char *path = iso_test_path("others.nii");
+	for (int gap = 0; gap < 2; gap++) {
+		if (gap) volume->frame[2].start_s += 60;
+		ISO_ASSERT_OK(iso_volume_write(path, volume, &err), err);
+		char *bytes;
+		ISO_ASSERT_OK(iso_read_file(path, 1 << 20, &bytes, NULL, &err), err);
+		nifti_1_header header;
+		memcpy(&header, bytes, sizeof header);
+		free(bytes);
+		CU_ASSERT_EQUAL(header.dim[0], 4);
+		CU_ASSERT_EQUAL(header.dim[4], 3);
+		CU_ASSERT_EQUAL(header.pixdim[4], gap ? 0 : 600);
+	}
+	json_error_t where;
+	json_t *root = json_load_file(iso_test_path("others.json"), 0, &where);
+	CU_ASSERT_FATAL(root != NULL);
+	const char *zero = json_string_value(json_object_get(root, "TimeZero"));
+	CU_ASSERT_STRING_EQUAL(zero ? zero : "", "09:26:53");
+#define BIDS(key)       json_number_value(json_object_get(root, key))
+#define BIDS_AT(key, f) json_number_value(json_array_get(json_object_get(root, key), f))
+	/* The scan began 0.25 s after TimeZero, the injection was an hour before the scan. */
+	ISO_ASSERT_NEAR(BIDS("ScanStart"), 0.25, 1e-9);
+	ISO_ASSERT_NEAR(BIDS("InjectionStart"), -3599.75, 1e-9);
+	ISO_ASSERT_NEAR(BIDS("ImageDecayCorrectionTime"), 0.25, 1e-9);
+	ISO_ASSERT_NEAR(BIDS("InjectedRadioactivity"), 7.4, 1e-12);
+	ISO_ASSERT_NEAR(BIDS_AT("FrameTimesStart", 2), 0.25 + 1.0 / 3 + 1260, 1e-9);
+	ISO_ASSERT_NEAR(BIDS_AT("FrameDuration", 2), 600, 0);
+	/* x/(1-exp(-x)) exp(l start), by the integral of the activity over the frame. */
+	const double l = log(2.0) / 45721.44, start = 1.0 / 3 + 1260;
+	ISO_ASSERT_NEAR(BIDS_AT("DecayCorrectionFactor", 2), 600 * l / (exp(-l * start) - exp(-l * (start + 600))),
+			1e-9);
+	json_decref(root);
+	iso_volume_free(volume);
+}
+
 static const iso_test tests[] = {
     {"what is written comes back bit for bit", round_trip},
     {"rewriting leaves the same bytes and no old parts", rewriting},
@@ -225,5 +268,6 @@ static const iso_test tests[] = {
     {"missing parts and unwritable volumes are refused", missing_parts},
     {"a full disk leaves nothing behind", full_disk},
     {"a BIDS sidecar of another program is read", foreign_sidecar},
+    {"other programs find frames and BIDS times", seen_by_others},
 };
 ISO_TEST_MAIN("volume files", tests)
