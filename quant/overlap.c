@@ -78,6 +78,36 @@ static iso_status cut_axis(const iso_grid *source, const iso_grid *target, int a
 	return ISO_OK;
 }
 
+/* One table of points for all voxels: the step from source to target indices is the same everywhere. */
+static iso_status place_points(iso_overlap *overlap, iso_error *err)
+{
+	const int *points = overlap->points;
+	const size_t count = (size_t)points[0] * (size_t)points[1] * (size_t)points[2];
+	overlap->offset = malloc(count * sizeof *overlap->offset);
+	if (!overlap->offset) return iso_fail_memory(err, "the overlap of two grids", count * sizeof *overlap->offset);
+	iso_grid_index(&overlap->target, overlap->source.origin_mm, overlap->corner);
+	for (int a = 0; a < 3; a++) {
+		double index[3] = {0, 0, 0}, point[3];
+		index[a] = 1;
+		iso_grid_point_mm(&overlap->source, index, point);
+		iso_grid_index(&overlap->target, point, overlap->along[a]);
+		for (int t = 0; t < 3; t++) overlap->along[a][t] -= overlap->corner[t];
+	}
+	size_t n = 0;
+	for (int z = 0; z < points[2]; z++)
+		for (int y = 0; y < points[1]; y++)
+			for (int x = 0; x < points[0]; x++, n++) {
+				const double from_centre[3] = {(x + 0.5) / points[0] - 0.5, (y + 0.5) / points[1] - 0.5,
+							       (z + 0.5) / points[2] - 0.5};
+				for (int t = 0; t < 3; t++) {
+					overlap->offset[n][t] = 0;
+					for (int a = 0; a < 3; a++)
+						overlap->offset[n][t] += from_centre[a] * overlap->along[a][t];
+				}
+			}
+	return ISO_OK;
+}
+
 iso_status iso_overlap_begin(const iso_grid *source, const iso_grid *target, iso_overlap *overlap, iso_error *err)
 {
 	*overlap = (iso_overlap){.source = *source, .target = *target, .aligned = true};
@@ -96,11 +126,13 @@ iso_status iso_overlap_begin(const iso_grid *source, const iso_grid *target, iso
 	for (int a = 0; a < 3; a++)
 		overlap->points[a] =
 		    (int)fmin(fmax(ceil(POINTS_PER_EDGE * source->voxel_mm[a] / edge), FEWEST_POINTS), MOST_POINTS);
-	return ISO_OK;
+	return place_points(overlap, err);
 }
 
 void iso_overlap_end(iso_overlap *overlap)
 {
+	free(overlap->offset);
+	overlap->offset = NULL;
 	for (int a = 0; a < 3; a++) {
 		free(overlap->axis[a].start);
 		free(overlap->axis[a].first);
@@ -143,29 +175,24 @@ static double add_points(const iso_overlap *overlap, const size_t voxel[3], doub
 {
 	const size_t *size = overlap->target.size;
 	const int *points = overlap->points;
-	const double part = 1.0 / ((double)points[0] * points[1] * points[2]);
-	double inside = 0;
-	for (int z = 0; z < points[2]; z++)
-		for (int y = 0; y < points[1]; y++)
-			for (int x = 0; x < points[0]; x++) {
-				const int p[3] = {x, y, z};
-				double index[3], point[3];
-				size_t at[3];
-				bool there = true;
-				for (int a = 0; a < 3; a++)
-					index[a] = (double)voxel[a] + (p[a] + 0.5) / points[a] - 0.5;
-				iso_grid_point_mm(&overlap->source, index, point);
-				iso_grid_index(&overlap->target, point, index);
-				for (int a = 0; a < 3; a++) {
-					const double cell = floor(index[a] + 0.5);
-					there = there && cell >= 0 && cell < (double)size[a];
-					at[a] = there ? (size_t)cell : 0;
-				}
-				if (!there) continue;
-				sum[at[0] + size[0] * (at[1] + size[1] * at[2])] += weight * part;
-				inside += part;
-				touch(at, low, high);
-			}
+	const size_t count = (size_t)points[0] * (size_t)points[1] * (size_t)points[2];
+	double centre[3]; /* half a cell further than the index: the whole part is then the cell */
+	for (int t = 0; t < 3; t++) {
+		centre[t] = overlap->corner[t] + 0.5;
+		for (int a = 0; a < 3; a++) centre[t] += (double)voxel[a] * overlap->along[a][t];
+	}
+	size_t landed = 0;
+	for (size_t n = 0; n < count; n++) {
+		const double x = centre[0] + overlap->offset[n][0], y = centre[1] + overlap->offset[n][1],
+			     z = centre[2] + overlap->offset[n][2];
+		if (!(x >= 0 && y >= 0 && z >= 0 && x < (double)size[0] && y < (double)size[1] && z < (double)size[2]))
+			continue;
+		const size_t at[3] = {(size_t)x, (size_t)y, (size_t)z};
+		sum[at[0] + size[0] * (at[1] + size[1] * at[2])] += weight / (double)count;
+		landed++;
+		touch(at, low, high);
+	}
+	const double inside = (double)landed / (double)count;
 	return inside;
 }
 

@@ -21,6 +21,8 @@ typedef struct iso_overlap {
 	iso_overlap_axis axis[3];
 	/* Otherwise: part of a voxel by points, points[a] along the source's axis a, each for an equal volume. */
 	int points[3];
+	double corner[3], along[3][3]; /* target index of source voxel (0,0,0) and its step per source index */
+	double (*offset)[3];           /* owned: of every point from its voxel's centre, in target indices */
 } iso_overlap;
 
 iso_status iso_overlap_begin(const iso_grid *source, const iso_grid *target, iso_overlap *overlap, iso_error *err);
