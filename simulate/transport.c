@@ -147,8 +147,13 @@ static double single_band(const iso_transport *t, const beam *b, double *low)
 static double pair_band(const iso_transport *t, const beam *b, double *low)
 {
 	const double half = t->annulus.half_length_mm, z = b->point_mm[2], s1 = b->along_mm, s2 = b->against_mm;
-	const double wide = half + 8 * t->acollinearity_rad * (s2 * s2 + 4 * half * half) / s2;
-	return band(fmax((-half - z) / s1, (z - wide) / s2), fmin((half - z) / s1, (z + wide) / s2), low);
+	const double margin = 8 * t->acollinearity_rad * (s2 * s2 + 4 * half * half) / s2, wide = half + margin;
+	/* The crystals' z differ by at least what the front faces' crossings do, less one ring's spacing: a steeper pair the
+	 * rule would refuse. */
+	const double steepest =
+	    (t->scanner->rule.max_axial_difference_mm + t->annulus.ring_spacing_mm + margin) / (s1 + s2);
+	return band(fmax(fmax((-half - z) / s1, (z - wide) / s2), -steepest),
+		    fmin(fmin((half - z) / s1, (z + wide) / s2), steepest), low);
 }
 
 static void set_direction(const beam *b, double cosine, double direction[3])

@@ -205,6 +205,34 @@ static void test_scaling(void)
 	ISO_ASSERT_NEAR(trues[1] / trues[0], 2, 5 * 2 * sqrt(1 / trues[0] + 1 / trues[1]));
 }
 
+/* Pairs that are too steep for the rule are not even followed. That must not change how many of the others there are: as
+ * many as a scan without the rule has of that kind. */
+static void test_axial_rule(void)
+{
+	const double point[3] = {9, -6, 7};
+	double allowed[2] = {0, 0};
+	iso_error err;
+	for (int ruled = 0; ruled < 2; ruled++) {
+		iso_scene *scene = scene_of_point(point, 2e6, 1);
+		scene->seed += (uint64_t)ruled;
+		scene->acollinearity = true;
+		if (ruled) scene->detector.max_axial_difference_mm = 16;
+		kept events = {.events = NULL};
+		(void)simulate(scene, 2, &events);
+		iso_scanner *scanner = NULL;
+		ISO_ASSERT_OK(iso_scene_scanner(scene, &scanner, &err), err);
+		scanner->rule.max_axial_difference_mm = 16;
+		for (size_t n = 0; n < events.count; n++)
+			allowed[ruled] +=
+			    iso_scanner_pair_allowed(scanner, events.events[n].element[0], events.events[n].element[1]);
+		iso_scanner_free(scanner);
+		free(events.events);
+		iso_scene_free(scene);
+	}
+	CU_ASSERT(allowed[0] > 20000);
+	ISO_ASSERT_NEAR(allowed[1], allowed[0], 5 * sqrt(allowed[0] + allowed[1]));
+}
+
 static iso_status full(void *self, const iso_event *events, size_t count, iso_error *err)
 {
 	(void)self, (void)events, (void)count;
@@ -234,5 +262,6 @@ static const iso_test tests[] = {{"solid angle and stopping", test_solid_angle},
 				 {"the same events for any number of threads", test_threads},
 				 {"lines meet in the source, TOF tells the nearer end", test_source_position},
 				 {"counts scale with the activity", test_scaling},
+				 {"the axial rule loses none that it allows", test_axial_rule},
 				 {"failures are passed on", test_failures}};
 ISO_TEST_MAIN("simulate-scan", tests)
