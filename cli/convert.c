@@ -59,10 +59,13 @@ static void note_status(arguments *a, iso_status status)
 /* A name that fits. */
 static void take_text(arguments *a, const char *option, const char *value, char *to, size_t size)
 {
-	if (!value[0] || strlen(value) >= size) {
+	json_t *utf8 = json_string(value);
+	json_decref(utf8);
+	if (!value[0] || !utf8 || strlen(value) >= size) {
 		if (a->status != ISO_OK) return;
 		a->status = a->err.status = ISO_BAD_USAGE;
-		snprintf(a->err.message, sizeof a->err.message, "--%s must have 1 to %zu characters", option, size - 1);
+		snprintf(a->err.message, sizeof a->err.message, "--%s must have 1 to %zu bytes of UTF-8", option,
+			 size - 1);
 		snprintf(a->err.remedy, sizeof a->err.remedy, "give a shorter name");
 		return;
 	}

@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static json_t *text_or_null(const char *text)
+json_t *cli_text_or_null(const char *text)
 {
-	return text[0] ? json_string(text) : json_null();
+	json_t *value = text[0] ? json_string(text) : NULL; /* NULL, too, when it is not UTF-8 */
+	return value ? value : json_null();
 }
 
 static json_t *number_or_null(double value)
@@ -19,7 +20,7 @@ static json_t *number_or_null(double value)
 static json_t *moment_or_null(double utc_s)
 {
 	char text[40];
-	return text_or_null(iso_time_text(utc_s, text));
+	return cli_text_or_null(iso_time_text(utc_s, text));
 }
 
 static json_t *rejected_facts(const iso_event_counts *counts)
@@ -47,15 +48,15 @@ json_t *cli_event_facts(const iso_events *events, const iso_event_counts *c, boo
 	json_object_set_new(f, "rejected", rejected_facts(c));
 	json_object_set_new(f, "duration_s", number_or_null(a->duration_s));
 	json_object_set_new(f, "start", moment_or_null(a->start_utc_s));
-	json_object_set_new(f, "scanner", text_or_null(name));
+	json_object_set_new(f, "scanner", cli_text_or_null(name));
 	json_object_set_new(f, "elements", scanner_known ? json_integer(s->elements) : json_null());
 	json_object_set_new(f, "tof_bins", json_integer(s->tof.bins));
 	json_object_set_new(f, "calibration_factor", number_or_null(s->calibration_factor));
-	json_object_set_new(f, "nuclide", text_or_null(a->nuclide));
+	json_object_set_new(f, "nuclide", cli_text_or_null(a->nuclide));
 	json_object_set_new(f, "half_life_s", number_or_null(a->half_life_s));
 	json_object_set_new(f, "branching_fraction", number_or_null(a->branching_fraction));
-	json_object_set_new(f, "tracer", text_or_null(a->tracer));
-	json_object_set_new(f, "subject", text_or_null(a->subject));
+	json_object_set_new(f, "tracer", cli_text_or_null(a->tracer));
+	json_object_set_new(f, "subject", cli_text_or_null(a->subject));
 	json_object_set_new(f, "injection", moment_or_null(a->injection_utc_s));
 	json_object_set_new(f, "injected_activity_bq", number_or_null(a->injected_activity_bq));
 	if (isfinite(a->energy_window_kev[0]) && isfinite(a->energy_window_kev[1]))

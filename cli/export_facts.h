@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 
+json_t *cli_text_or_null(const char *text);
 /* prompts, delayeds, tags, rejected by reason, duration_s, and the acquisition's and scanner's facts; what is not known is
  * null. */
 json_t *cli_event_facts(const iso_events *events, const iso_event_counts *counts, bool scanner_known);

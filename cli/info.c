@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/export_facts.h"
@@ -82,23 +84,51 @@ static iso_status listmode_facts(const arguments *a, iso_file_kind kind, json_t 
 	return status;
 }
 
+/* The sidecar's name: .nii.gz or .nii becomes .json. */
+static bool has_sidecar(const char *path)
+{
+	char name[PATH_MAX];
+	const size_t length = strlen(path);
+	const size_t ending = length > 7 && strcmp(path + length - 7, ".nii.gz") == 0 ? 7
+			      : length > 4 && strcmp(path + length - 4, ".nii") == 0  ? 4
+										      : 0;
+	return (size_t)snprintf(name, sizeof name, "%.*s.json", (int)(length - ending), path) < sizeof name &&
+	       access(name, F_OK) == 0;
+}
+
+static json_t *grid_facts(const iso_grid *g, const char *modality, size_t frames, iso_unit unit)
+{
+	return json_pack("{s:s, s:[I,I,I], s:[f,f,f], s:[f,f,f], s:I, s:s}", "modality", modality, "size",
+			 (json_int_t)g->size[0], (json_int_t)g->size[1], (json_int_t)g->size[2], "voxel_mm",
+			 g->voxel_mm[0], g->voxel_mm[1], g->voxel_mm[2], "origin_mm", g->origin_mm[0], g->origin_mm[1],
+			 g->origin_mm[2], "frames", (json_int_t)frames, "units", iso_unit_text(unit));
+}
+
+/* Labels and mu maps have no sidecar: nothing says what their numbers are. */
+static iso_status image_facts(const arguments *a, json_t **facts, iso_error *err)
+{
+	iso_image *image = NULL;
+	const iso_status status = iso_nifti_read_image(a->input, ISO_UNIT_UNKNOWN, &image, err);
+	if (status != ISO_OK) return status;
+	*facts = grid_facts(&image->grid, iso_modality_text(ISO_MODALITY_UNKNOWN), 1, ISO_UNIT_UNKNOWN);
+	json_object_set_new(*facts, "warnings",
+			    json_pack("[s]", "no sidecar (.json): the unit of the values is not known"));
+	iso_image_free(image);
+	return ISO_OK;
+}
+
 static iso_status volume_facts(const arguments *a, json_t **facts, iso_error *err)
 {
 	iso_volume *volume = NULL;
 	char start[40];
 	const iso_status status = iso_volume_read(a->input, &volume, err);
 	if (status != ISO_OK) return status;
-	const iso_grid *g = &volume->grid;
 	const iso_acquisition *q = &volume->acquisition;
 	const double end_s = volume->frames
 				 ? volume->frame[volume->frames - 1].start_s +
 				       volume->frame[volume->frames - 1].duration_s - volume->frame[0].start_s
 				 : (double)NAN;
-	*facts =
-	    json_pack("{s:s, s:[I,I,I], s:[f,f,f], s:[f,f,f], s:I, s:s}", "modality", iso_modality_text(q->modality),
-		      "size", (json_int_t)g->size[0], (json_int_t)g->size[1], (json_int_t)g->size[2], "voxel_mm",
-		      g->voxel_mm[0], g->voxel_mm[1], g->voxel_mm[2], "origin_mm", g->origin_mm[0], g->origin_mm[1],
-		      g->origin_mm[2], "frames", (json_int_t)volume->frames, "units", iso_unit_text(volume->unit));
+	*facts = grid_facts(&volume->grid, iso_modality_text(q->modality), volume->frames, volume->unit);
 	const struct {
 		const char *key, *value;
 	} texts[] = {{"scanner", q->scanner_name},
@@ -108,8 +138,7 @@ static iso_status volume_facts(const arguments *a, json_t **facts, iso_error *er
 		     {"start", iso_time_text(q->start_utc_s, start)},
 		     {"method", volume->facts.method}};
 	for (size_t t = 0; *facts && t < sizeof texts / sizeof *texts; t++)
-		json_object_set_new(*facts, texts[t].key,
-				    texts[t].value[0] ? json_string(texts[t].value) : json_null());
+		json_object_set_new(*facts, texts[t].key, cli_text_or_null(texts[t].value));
 	json_object_set_new(*facts, "duration_s", isfinite(end_s) ? json_real(end_s) : json_null());
 	json_object_set_new(*facts, "prompts", json_real(volume->facts.prompts));
 	json_object_set_new(*facts, "delayeds", json_real(volume->facts.delayeds));
@@ -128,7 +157,7 @@ int cli_info(int argc, char **argv)
 	if (!a.input) return cli_usage("info", "name a file");
 	iso_status status = iso_file_identify(a.input, &kind, &err);
 	if (status == ISO_OK && kind == ISO_FILE_NIFTI)
-		status = volume_facts(&a, &facts, &err);
+		status = has_sidecar(a.input) ? volume_facts(&a, &facts, &err) : image_facts(&a, &facts, &err);
 	else if (status == ISO_OK && kind == ISO_FILE_DICOM)
 		status = iso_fail(&err, ISO_BAD_INPUT, a.input, "read DICOM with dcmdump",
 				  "this is a DICOM file; isotrace writes DICOM and does not read it");
@@ -137,7 +166,7 @@ int cli_info(int argc, char **argv)
 	if (status != ISO_OK) return cli_fail(&err);
 	/* A .l file without a signature was read through its header. */
 	if (kind == ISO_FILE_UNKNOWN) kind = ISO_FILE_PETLINK_HEADER;
-	json_t *all = json_pack("{s:s, s:s}", "file", a.input, "kind", iso_file_kind_text(kind));
+	json_t *all = json_pack("{s:o, s:s}", "file", cli_text_or_null(a.input), "kind", iso_file_kind_text(kind));
 	json_object_update(all, facts);
 	json_decref(facts);
 	cli_print_result(all, a.json);

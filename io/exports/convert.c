@@ -32,7 +32,8 @@ static iso_status add_file(json_t *files, const char *path, iso_error *err)
 	char hex[65];
 	const iso_status status = iso_hash_file(path, hex, err);
 	if (status != ISO_OK) return status;
-	if (json_array_append_new(files, json_pack("{s:s, s:s}", "name", iso_base_name(path), "sha256", hex)) != 0)
+	if (json_array_append_new(
+		files, json_pack("{s:o, s:s}", "name", iso_export_json_text(iso_base_name(path)), "sha256", hex)) != 0)
 		return iso_fail_memory(err, "the provenance", 256);
 	return ISO_OK;
 }
@@ -58,7 +59,7 @@ static void put_number(json_t *to, const char *key, double value)
 
 static void put_text(json_t *to, const char *key, const char *value)
 {
-	if (value[0]) json_object_set_new(to, key, json_string(value));
+	if (value[0]) json_object_set_new(to, key, iso_export_json_text(value));
 }
 
 /* What the user stated, as far as anything was. */

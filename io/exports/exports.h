@@ -50,6 +50,9 @@ void iso_export_warn(json_t *facts, const char *format, ...) __attribute__((form
 
 /* The export's own facts, completed by what the user stated; a contradiction is ISO_BAD_INPUT. */
 iso_status iso_export_merge(iso_acquisition *own, const iso_acquisition *stated, const char *path, iso_error *err);
+/* Makes a text that is not UTF-8 (old headers are in anything) fit for JSON and HDF5: foreign bytes become '?'. */
+void iso_export_clean(char *text);
+json_t *iso_export_json_text(const char *text);
 /* Name without its folder. */
 const char *iso_base_name(const char *path);
 

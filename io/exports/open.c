@@ -18,9 +18,9 @@
 iso_export_options iso_export_options_default(void)
 {
 	return (iso_export_options){.stated = iso_acquisition_unknown(),
-				    .mean_depth_mm = NAN,
-				    .calibration_factor = NAN,
-				    .calibration_uncertainty = NAN};
+				    .mean_depth_mm = (double)NAN,
+				    .calibration_factor = (double)NAN,
+				    .calibration_uncertainty = (double)NAN};
 }
 
 const char *iso_base_name(const char *path)

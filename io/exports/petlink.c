@@ -181,8 +181,8 @@ static iso_status make_scanner(const iso_petlink_header *h, const iso_export_opt
 				      .mean_depth_mm = depth_mm,
 				      .ring_spacing_mm = h->ring_spacing_mm,
 				      .first_angle_rad = -1.5707963267948966,
-				      .crystal_size_mm = {NAN, NAN, NAN},
-				      .attenuation_per_mm = NAN};
+				      .crystal_size_mm = {(double)NAN, (double)NAN, (double)NAN},
+				      .attenuation_per_mm = (double)NAN};
 	if (known) {
 		snprintf(rings.name, sizeof rings.name, "%s", known->name);
 		memcpy(rings.crystal_size_mm, known->crystal_size_mm, sizeof rings.crystal_size_mm);
@@ -277,8 +277,9 @@ static petlink_format *format_create(const iso_petlink_layout *layout, const flo
 static json_t *header_facts(const iso_petlink_header *h)
 {
 	json_t *facts =
-	    json_pack("{s:s, s:s, s:s, s:s}", "format", petlink_records.name, "header", iso_base_name(h->path), "data",
-		      iso_base_name(h->data_path), "originating_system", h->originating_system);
+	    json_pack("{s:s, s:o, s:o, s:s}", "format", petlink_records.name, "header",
+		      iso_export_json_text(iso_base_name(h->path)), "data",
+		      iso_export_json_text(iso_base_name(h->data_path)), "originating_system", h->originating_system);
 	if (!facts) return NULL;
 	if (h->words) json_object_set_new(facts, "header_records", json_integer((json_int_t)h->words));
 	if (!isnan(h->duration_s)) json_object_set_new(facts, "header_duration_s", json_real(h->duration_s));

@@ -202,7 +202,9 @@ static iso_status moment(const table *t, const char *what, double *utc_s, char *
 static void copy_text(const table *t, const char *key, char *to, size_t size)
 {
 	const entry *e = find(t, key);
-	if (e) trimmed(e->value, strlen(e->value), to, size);
+	if (!e) return;
+	trimmed(e->value, strlen(e->value), to, size);
+	iso_export_clean(to);
 }
 
 /* The data file lies relative to the header's folder; of a path of another system only the name counts. */
@@ -267,9 +269,9 @@ static iso_status read_acquisition(const table *t, iso_petlink_header *h, iso_er
 	if (status == ISO_OK)
 		status = number(t, "energy window upper level (kev) [1]", false, 0, 1e5, &a->energy_window_kev[1], err);
 	/* Consoles write 0 for what nobody entered. */
-	if (a->injected_activity_bq == 0) a->injected_activity_bq = NAN;
-	if (a->half_life_s == 0) a->half_life_s = NAN;
-	if (a->branching_fraction == 0) a->branching_fraction = NAN;
+	if (a->injected_activity_bq == 0) a->injected_activity_bq = (double)NAN;
+	if (a->half_life_s == 0) a->half_life_s = (double)NAN;
+	if (a->branching_fraction == 0) a->branching_fraction = (double)NAN;
 	return status;
 }
 
@@ -278,7 +280,7 @@ iso_status iso_petlink_header_read(const char *path, iso_petlink_header *h, iso_
 	table t;
 	double words = 0, offset = 0;
 	memset(h, 0, sizeof *h);
-	h->duration_s = NAN;
+	h->duration_s = (double)NAN;
 	if ((size_t)snprintf(h->path, sizeof h->path, "%s", path) >= sizeof h->path)
 		return iso_fail(err, ISO_BAD_USAGE, path, "give a shorter path", "the name is too long");
 	iso_status status = load(path, &t, err);

@@ -337,5 +337,22 @@ void iso_export_warn(json_t *facts, const char *format, ...)
 		list = json_array();
 		json_object_set_new(facts, "warnings", list);
 	}
-	json_array_append_new(list, json_string(line));
+	json_array_append_new(list, iso_export_json_text(line));
+}
+
+void iso_export_clean(char *text)
+{
+	json_t *checked = json_string(text);
+	json_decref(checked);
+	if (checked) return;
+	for (; *text; text++)
+		if ((unsigned char)*text >= 0x80) *text = '?';
+}
+
+json_t *iso_export_json_text(const char *text)
+{
+	char copy[1024];
+	snprintf(copy, sizeof copy, "%s", text);
+	iso_export_clean(copy);
+	return json_string(copy);
 }

@@ -54,7 +54,8 @@ static iso_status load_scanner(const char *path, const iso_export_options *optio
 		if (status != ISO_OK) return status;
 		(*scanner)->calibration_factor = options->calibration_factor;
 		(*scanner)->calibration_uncertainty = options->calibration_uncertainty;
-		json_object_set_new(facts, "crystal_map", json_string(iso_base_name(options->crystal_map_path)));
+		json_object_set_new(facts, "crystal_map",
+				    iso_export_json_text(iso_base_name(options->crystal_map_path)));
 		return ISO_OK;
 	}
 	if (!options->count_only)
@@ -71,7 +72,8 @@ iso_status iso_safir_open(const char *path, const iso_export_options *options, i
 	iso_acquisition acquisition = iso_acquisition_unknown();
 	acquisition.modality = ISO_MODALITY_PET;
 	safir_format *format = calloc(1, sizeof *format);
-	json_t *facts = json_pack("{s:s, s:s}", "format", safir_records.name, "data", iso_base_name(path));
+	json_t *facts =
+	    json_pack("{s:s, s:o}", "format", safir_records.name, "data", iso_export_json_text(iso_base_name(path)));
 	iso_status status = ISO_OK;
 	if (!format || !facts) status = iso_fail_memory(err, "reading an export", sizeof *format);
 	if (status == ISO_OK) status = iso_export_merge(&acquisition, &options->stated, path, err);

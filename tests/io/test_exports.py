@@ -389,6 +389,29 @@ def test_native_that_lies():
     assert info(out)['subject'] == 'mouse \u00e4'
 
 
+def test_foreign_bytes():
+    # A header in Latin-1, as old consoles write it.
+    path, out = small()
+    with open(path, 'rb') as file:
+        text = file.read()
+    with open(path, 'wb') as file:
+        file.write(text + b'radiopharmaceutical:=Pr\xfcfk\xf6rper\n')
+    assert run('convert', path, '--mean-depth', '0', '-o', out)[0] == 0
+    assert info(out)['tracer'] == 'Pr?fk?rper'
+
+
+def test_image():
+    try:
+        import nibabel
+    except ImportError:
+        return 'no nibabel'
+    path = os.path.join(WORK, 'labels.nii.gz')
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), 'i2'), np.diag([-0.5, -0.5, 1, 1])), path)
+    facts = info(path)
+    assert facts['kind'] == 'NIfTI volume' and facts['size'] == [4, 5, 6] and facts['units'] == 'unknown'
+    assert facts['voxel_mm'] == [0.5, 0.5, 1]
+
+
 def test_identify():
     empty = os.path.join(WORK, 'empty')
     open(empty, 'w').close()
