@@ -245,6 +245,9 @@ def test_refusals(folder):
                           (("--patient-id", "M", "--dose", folder + "/none.yaml"), 3)):
         isotrace(*base, *options, code=code)
         assert not os.path.exists(folder + "/out")
+    write_dose(folder + "/other.yaml", nuclide="F-18")
+    _, err = isotrace(*base, "--patient-id", "M", "--dose", folder + "/other.yaml", code=3)
+    assert "F-18" in err and "Cu-64" in err, err
     os.remove(folder + "/v.json")
     _, err = isotrace(*base, "--patient-id", "M", code=3)
     assert "sidecar" in err
