@@ -173,10 +173,13 @@ static void put_bids_times(iso_json *json, json_t *root, const iso_volume *volum
 	iso_json_set(json, root, "ScanStart", json_real(offset_s));
 	json_t *starts = json_array(), *durations = json_array(), *factors = json_array();
 	const double lambda = log(2.0) / volume->half_life_s;
+	const bool corrected = isfinite(volume->decay_reference_s);
+	const bool known = corrected && volume->half_life_s > 0 && isfinite(volume->half_life_s);
 	for (size_t f = 0; f < volume->frames; f++) {
 		const iso_frame *frame = &volume->frame[f];
 		iso_json_append(json, starts, json_real(frame->start_s + offset_s));
 		iso_json_append(json, durations, json_real(frame->duration_s));
+		if (!known) continue;                        /* no factor: NAN is no JSON */
 		const double x = lambda * frame->duration_s; /* mean activity over the frame to the reference time */
 		const double within = x > 0 ? x / -expm1(-x) : 1;
 		iso_json_append(json, factors,
@@ -184,11 +187,10 @@ static void put_bids_times(iso_json *json, json_t *root, const iso_volume *volum
 	}
 	iso_json_set(json, root, "FrameTimesStart", starts);
 	iso_json_set(json, root, "FrameDuration", durations);
-	const bool corrected = isfinite(volume->decay_reference_s);
 	iso_json_set(json, root, "ImageDecayCorrected", json_boolean(corrected));
 	iso_json_set(json, root, "ImageDecayCorrectionTime",
 		     corrected ? json_real(volume->decay_reference_s + offset_s) : json_null());
-	if (corrected && volume->half_life_s > 0 && isfinite(volume->half_life_s))
+	if (known)
 		iso_json_set(json, root, "DecayCorrectionFactor", factors);
 	else
 		json_decref(factors);
