@@ -161,12 +161,15 @@ static const H5FD_class_t disk_class = {
 
 bool iso_hdf5_use_disk(hid_t access, iso_hdf5_disk *disk)
 {
-	/* Registered for as long as these access properties and their files live. */
-	const hid_t driver = H5FDregister(&disk_class);
 	const disk_info info = {.disk = disk};
-	if (driver < 0) return false;
-	const bool good = H5Pset_driver(access, driver, &info) >= 0;
-	(void)H5FDunregister(driver);
 	disk->error = 0;
-	return good;
+	disk->driver = H5FDregister(&disk_class);
+	if (disk->driver < 0) return false;
+	return H5Pset_driver(access, disk->driver, &info) >= 0;
+}
+
+void iso_hdf5_release_disk(iso_hdf5_disk *disk)
+{
+	if (disk->driver > 0) (void)H5FDunregister(disk->driver);
+	disk->driver = 0;
 }

@@ -10,11 +10,14 @@
 #include <stdbool.h>
 
 typedef struct iso_hdf5_disk {
-	int error; /* errno of the first write that failed, 0 = none */
+	int error;    /* errno of the first write that failed, 0 = none */
+	hid_t driver; /* HDF5's number for this way of writing, 0 = none yet */
 } iso_hdf5_disk;
 
 /* Makes files that are created with these access properties report to `disk`, which must outlive them. HDF5 to be
  * entered. */
 bool iso_hdf5_use_disk(hid_t access, iso_hdf5_disk *disk);
+/* When the file is closed and not before: HDF5 1.10 gives up the driver and then calls it once more. */
+void iso_hdf5_release_disk(iso_hdf5_disk *disk);
 
 #endif

@@ -82,13 +82,30 @@ static hid_t memory_type(int column)
 }
 
 /* A dataset that grows along its first axis. */
+/* How an object of a class is made: without the clock times that HDF5 would put in, so that the same events make the same
+ * bits. */
+static hid_t plan_of(hid_t object_class)
+{
+	const hid_t plan = H5Pcreate(object_class);
+	if (plan >= 0) (void)H5Pset_obj_track_times(plan, false);
+	return plan;
+}
+
+static hid_t create_group(hid_t file, const char *name)
+{
+	const hid_t plan = plan_of(H5P_GROUP_CREATE);
+	const hid_t group = plan >= 0 ? H5Gcreate2(file, name, H5P_DEFAULT, plan, H5P_DEFAULT) : -1;
+	if (plan >= 0) H5Pclose(plan);
+	return group;
+}
+
 static hid_t create_growing(hid_t group, int column)
 {
 	const iso_listmode_column *c = &iso_listmode_columns[column];
 	const int rank = c->per_event > 1 ? 2 : 1;
 	const hsize_t none[2] = {0, c->per_event}, limit[2] = {H5S_UNLIMITED, c->per_event},
 		      chunk[2] = {ISO_LISTMODE_BLOCK, c->per_event};
-	const hid_t space = H5Screate_simple(rank, none, limit), plan = H5Pcreate(H5P_DATASET_CREATE);
+	const hid_t space = H5Screate_simple(rank, none, limit), plan = plan_of(H5P_DATASET_CREATE);
 	hid_t dataset = -1;
 	if (space >= 0 && plan >= 0 && H5Pset_chunk(plan, rank, chunk) >= 0 && H5Pset_shuffle(plan) >= 0 &&
 	    H5Pset_deflate(plan, ISO_LISTMODE_DEFLATE_LEVEL) >= 0)
@@ -104,7 +121,7 @@ static bool put_table(hid_t group, const char *name, hid_t stored, hid_t memory,
 {
 	const hsize_t extent[2] = {rows, columns};
 	const int rank = columns ? 2 : 1;
-	const hid_t space = H5Screate_simple(rank, extent, NULL), plan = H5Pcreate(H5P_DATASET_CREATE);
+	const hid_t space = H5Screate_simple(rank, extent, NULL), plan = plan_of(H5P_DATASET_CREATE);
 	bool good = space >= 0 && plan >= 0;
 	if (good && rows > 0) {
 		const hsize_t chunk[2] = {rows < ISO_LISTMODE_BLOCK ? rows : ISO_LISTMODE_BLOCK, columns};
@@ -133,7 +150,7 @@ static bool put_known_text(hid_t where, const char *name, const char *text)
 
 static bool put_scanner(hid_t file, const iso_scanner *s)
 {
-	const hid_t group = H5Gcreate2(file, "scanner", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	const hid_t group = create_group(file, "scanner");
 	if (group < 0) return false;
 	bool good = put_table(group, "position_mm", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, s->elements, 3, s->position_mm,
 			      "mm, patient coordinates LPS+") &&
@@ -162,7 +179,7 @@ static bool put_scanner(hid_t file, const iso_scanner *s)
 static bool put_acquisition(hid_t file, const iso_acquisition *a)
 {
 	char start[40], injection[40];
-	const hid_t group = H5Gcreate2(file, "acquisition", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	const hid_t group = create_group(file, "acquisition");
 	if (group < 0) return false;
 	bool good = iso_hdf5_put_text(group, "modality", iso_modality_text(a->modality)) &&
 		    put_known_text(group, "scanner_name", a->scanner_name) &&
@@ -182,7 +199,7 @@ static bool put_acquisition(hid_t file, const iso_acquisition *a)
 
 static bool put_counts(hid_t file, const iso_event_counts *c)
 {
-	const hid_t group = H5Gcreate2(file, "counts", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	const hid_t group = create_group(file, "counts");
 	if (group < 0) return false;
 	bool good =
 	    iso_hdf5_put_u64(group, "records", c->records) && iso_hdf5_put_u64(group, "prompts", c->prompts) &&
@@ -198,28 +215,30 @@ static bool put_counts(hid_t file, const iso_event_counts *c)
 static bool put_provenance(hid_t file, const char *json)
 {
 	if (!json || !json[0]) return true;
-	const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+	const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), plan = plan_of(H5P_DATASET_CREATE);
 	hid_t set = -1;
-	bool good = type >= 0 && space >= 0 && H5Tset_size(type, strlen(json) + 1) >= 0 &&
+	bool good = type >= 0 && space >= 0 && plan >= 0 && H5Tset_size(type, strlen(json) + 1) >= 0 &&
 		    H5Tset_cset(type, H5T_CSET_UTF8) >= 0;
-	if (good) set = H5Dcreate2(file, "provenance", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	if (good) set = H5Dcreate2(file, "provenance", type, space, H5P_DEFAULT, plan, H5P_DEFAULT);
 	good = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, json) >= 0;
 	if (set >= 0 && H5Dclose(set) < 0) good = false;
 	if (type >= 0) H5Tclose(type);
 	if (space >= 0) H5Sclose(space);
+	if (plan >= 0) H5Pclose(plan);
 	return good;
 }
 
 /* The newest file format that HDF5 1.10 knows: all its metadata carry checksums, so that damage is seen. */
 static hid_t create_file(const char *path, iso_hdf5_disk *disk)
 {
-	const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+	const hid_t access = H5Pcreate(H5P_FILE_ACCESS), plan = plan_of(H5P_FILE_CREATE);
 	hid_t file = -1;
-	if (access >= 0 && iso_hdf5_use_disk(access, disk) &&
+	if (access >= 0 && plan >= 0 && iso_hdf5_use_disk(access, disk) &&
 	    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
 	    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-		file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+		file = H5Fcreate(path, H5F_ACC_TRUNC, plan, access);
 	if (access >= 0) H5Pclose(access);
+	if (plan >= 0) H5Pclose(plan);
 	return file;
 }
 
@@ -231,7 +250,7 @@ static bool create_contents(iso_listmode_writer *writer, const char *provenance_
 	    !iso_hdf5_put_text(file, "software", "isotrace " ISO_VERSION) || !put_provenance(file, provenance_json) ||
 	    !put_scanner(file, writer->scanner))
 		return false;
-	const hid_t group = H5Gcreate2(file, "events", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+	const hid_t group = create_group(file, "events");
 	if (group < 0) return false;
 	bool good = true;
 	for (int c = 0; good && c < ISO_COLUMNS; c++) good = (writer->column[c] = create_growing(group, c)) >= 0;
@@ -444,6 +463,7 @@ void iso_listmode_discard(iso_listmode_writer *writer)
 	iso_hdf5_guard guard;
 	iso_hdf5_enter(&guard);
 	(void)close_file(writer);
+	iso_hdf5_release_disk(&writer->disk);
 	iso_hdf5_leave(&guard);
 	iso_output_discard(&writer->output);
 	iso_scanner_free(writer->scanner);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * study.yaml. The schema below is the list of keys; libcyaml refuses any other. */
+#define _GNU_SOURCE
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "io/study_file.h"
+#include "io/yaml.h"
+
+/* The file as it stands: NULL (or zeros, in a list) where nothing is written. */
+typedef struct raw_scanner {
+	char *crystal_map;
+	double *calibration_factor, *calibration_uncertainty_percent, *dead_time_factor;
+} raw_scanner;
+
+typedef struct raw_reconstruction {
+	uint32_t grid_voxels[3];
+	double voxel_mm[3];
+	double centre_mm[3];
+	uint32_t iterations, subsets;
+	uint32_t *replicates;
+	uint64_t *sensitivity_lines;
+	double *psf_fwhm_mm, *post_filter_fwhm_mm, *post_filter_cutoff_per_mm, *post_filter_order;
+	char *post_filter, *randoms, *frames;
+} raw_reconstruction;
+
+typedef struct raw_organs {
+	char *table, *labels, *mu;
+} raw_organs;
+
+typedef struct raw_dicom {
+	bool *write;
+	char *species, *strain, *study_description, *responsible_person, *responsible_organisation, *institution,
+	    *manufacturer, *position;
+} raw_dicom;
+
+typedef struct raw_study {
+	char *name, *nuclide, *tracer, *subjects, *output, *pacs;
+	raw_scanner scanner;
+	raw_reconstruction reconstruction;
+	raw_organs organs;
+	raw_dicom dicom;
+} raw_study;
+
+#define OPTIONAL_TEXT(key, type, member) \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 0, CYAML_UNLIMITED)
+#define TEXT(key, type, member) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, CYAML_UNLIMITED)
+#define OPTIONAL_NUMBER(key, type, member) \
+	CYAML_FIELD_FLOAT_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member)
+#define OPTIONAL_WHOLE(key, type, member) \
+	CYAML_FIELD_UINT_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member)
+
+static const cyaml_schema_value_t number_schema = {CYAML_VALUE_FLOAT(CYAML_FLAG_DEFAULT, double)};
+static const cyaml_schema_value_t whole_schema = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint32_t)};
+
+static const cyaml_schema_field_t scanner_fields[] = {
+    OPTIONAL_TEXT("crystal_map", raw_scanner, crystal_map),
+    OPTIONAL_NUMBER("calibration_factor", raw_scanner, calibration_factor),
+    OPTIONAL_NUMBER("calibration_uncertainty_percent", raw_scanner, calibration_uncertainty_percent),
+    OPTIONAL_NUMBER("dead_time_factor", raw_scanner, dead_time_factor), CYAML_FIELD_END};
+
+static const cyaml_schema_field_t reconstruction_fields[] = {
+    CYAML_FIELD_SEQUENCE_FIXED("grid_voxels", CYAML_FLAG_DEFAULT, raw_reconstruction, grid_voxels, &whole_schema, 3),
+    CYAML_FIELD_SEQUENCE_FIXED("voxel_mm", CYAML_FLAG_DEFAULT, raw_reconstruction, voxel_mm, &number_schema, 3),
+    CYAML_FIELD_SEQUENCE_FIXED("centre_mm", CYAML_FLAG_OPTIONAL, raw_reconstruction, centre_mm, &number_schema, 3),
+    CYAML_FIELD_UINT("iterations", CYAML_FLAG_DEFAULT, raw_reconstruction, iterations),
+    CYAML_FIELD_UINT("subsets", CYAML_FLAG_DEFAULT, raw_reconstruction, subsets),
+    OPTIONAL_WHOLE("replicates", raw_reconstruction, replicates),
+    OPTIONAL_WHOLE("sensitivity_lines", raw_reconstruction, sensitivity_lines),
+    OPTIONAL_NUMBER("psf_fwhm_mm", raw_reconstruction, psf_fwhm_mm),
+    OPTIONAL_TEXT("post_filter", raw_reconstruction, post_filter),
+    OPTIONAL_NUMBER("post_filter_fwhm_mm", raw_reconstruction, post_filter_fwhm_mm),
+    OPTIONAL_NUMBER("post_filter_cutoff_per_mm", raw_reconstruction, post_filter_cutoff_per_mm),
+    OPTIONAL_NUMBER("post_filter_order", raw_reconstruction, post_filter_order),
+    TEXT("randoms", raw_reconstruction, randoms),
+    OPTIONAL_TEXT("frames", raw_reconstruction, frames),
+    CYAML_FIELD_END};
+
+static const cyaml_schema_field_t organs_fields[] = {TEXT("table", raw_organs, table),
+						     OPTIONAL_TEXT("labels", raw_organs, labels),
+						     OPTIONAL_TEXT("mu", raw_organs, mu), CYAML_FIELD_END};
+
+static const cyaml_schema_field_t dicom_fields[] = {
+    CYAML_FIELD_BOOL_PTR("write", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, raw_dicom, write),
+    OPTIONAL_TEXT("species", raw_dicom, species),
+    OPTIONAL_TEXT("strain", raw_dicom, strain),
+    OPTIONAL_TEXT("study_description", raw_dicom, study_description),
+    OPTIONAL_TEXT("responsible_person", raw_dicom, responsible_person),
+    OPTIONAL_TEXT("responsible_organisation", raw_dicom, responsible_organisation),
+    OPTIONAL_TEXT("institution", raw_dicom, institution),
+    OPTIONAL_TEXT("manufacturer", raw_dicom, manufacturer),
+    OPTIONAL_TEXT("position", raw_dicom, position),
+    CYAML_FIELD_END};
+
+static const cyaml_schema_field_t study_fields[] = {
+    TEXT("name", raw_study, name),
+    TEXT("nuclide", raw_study, nuclide),
+    OPTIONAL_TEXT("tracer", raw_study, tracer),
+    TEXT("subjects", raw_study, subjects),
+    TEXT("output", raw_study, output),
+    CYAML_FIELD_MAPPING("scanner", CYAML_FLAG_OPTIONAL, raw_study, scanner, scanner_fields),
+    CYAML_FIELD_MAPPING("reconstruction", CYAML_FLAG_DEFAULT, raw_study, reconstruction, reconstruction_fields),
+    CYAML_FIELD_MAPPING("organs", CYAML_FLAG_DEFAULT, raw_study, organs, organs_fields),
+    CYAML_FIELD_MAPPING("dicom", CYAML_FLAG_OPTIONAL, raw_study, dicom, dicom_fields),
+    OPTIONAL_TEXT("pacs", raw_study, pacs),
+    CYAML_FIELD_END};
+
+static const cyaml_schema_value_t study_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, raw_study, study_fields)};
+
+/* Copies a text that must fit; NULL is "". */
+static iso_status copy_text(const iso_study_file *study, const char *key, const char *from, char *to, size_t size,
+			    iso_error *err)
+{
+	if (from && strlen(from) >= size)
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "shorten it", "%s is longer than %zu characters", key,
+				size - 1);
+	snprintf(to, size, "%s", from ? from : "");
+	return ISO_OK;
+}
+
+/* A file name of the study, relative to the study's folder. */
+static iso_status copy_path(const iso_study_file *study, const char *key, const char *from, char to[PATH_MAX],
+			    iso_error *err)
+{
+	to[0] = '\0';
+	if (!from || !*from) return ISO_OK;
+	const int n =
+	    *from == '/' ? snprintf(to, PATH_MAX, "%s", from) : snprintf(to, PATH_MAX, "%s/%s", study->folder, from);
+	if (n < 0 || n >= PATH_MAX)
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "use a shorter path", "%s is too long", key);
+	return ISO_OK;
+}
+
+static double number_or(const double *value, double otherwise)
+{
+	return value ? *value : otherwise;
+}
+
+static iso_status range(const iso_study_file *study, const char *key, double value, bool good, const char *remedy,
+			iso_error *err)
+{
+	return good ? ISO_OK : iso_fail(err, ISO_BAD_INPUT, study->path, remedy, "%s is %g", key, value);
+}
+
+#define CHECK(call)                                                  \
+	do {                                                         \
+		const iso_status status_of_call = (call);            \
+		if (status_of_call != ISO_OK) return status_of_call; \
+	} while (0)
+
+static iso_status read_scanner(iso_study_file *study, const raw_scanner *raw, iso_error *err)
+{
+	CHECK(copy_path(study, "scanner.crystal_map", raw->crystal_map, study->crystal_map, err));
+	const double factor = study->calibration_factor = number_or(raw->calibration_factor, (double)NAN);
+	const double percent = number_or(raw->calibration_uncertainty_percent, (double)NAN);
+	const double dead = study->dead_time_factor = number_or(raw->dead_time_factor, (double)NAN);
+	study->calibration_uncertainty = percent / 100;
+	CHECK(range(study, "scanner.calibration_factor", factor, isnan(factor) || (isfinite(factor) && factor > 0),
+		    "give a number > 0", err));
+	CHECK(range(study, "scanner.calibration_uncertainty_percent", percent,
+		    isnan(percent) || (percent >= 0 && percent < 100), "give the relative uncertainty (k = 1) in %",
+		    err));
+	if (!isnan(percent) && isnan(factor))
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "state scanner.calibration_factor too",
+				"an uncertainty of the calibration, but no calibration factor");
+	return range(study, "scanner.dead_time_factor", dead, isnan(dead) || (isfinite(dead) && dead >= 1),
+		     "give a factor >= 1, or leave it out when it is not known", err);
+}
+
+static iso_status read_post_filter(iso_study_file *study, const raw_reconstruction *raw, iso_error *err)
+{
+	const char *kind = raw->post_filter ? raw->post_filter : "none";
+	iso_filter *filter = &study->post_filter;
+	filter->fwhm_mm = number_or(raw->post_filter_fwhm_mm, (double)NAN);
+	filter->cutoff_per_mm = number_or(raw->post_filter_cutoff_per_mm, (double)NAN);
+	filter->order = number_or(raw->post_filter_order, (double)NAN);
+	if (strcmp(kind, "none") == 0)
+		filter->kind = ISO_FILTER_NONE;
+	else if (strcmp(kind, "gaussian") == 0)
+		filter->kind = ISO_FILTER_GAUSSIAN;
+	else if (strcmp(kind, "butterworth") == 0)
+		filter->kind = ISO_FILTER_BUTTERWORTH;
+	else
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write none, gaussian or butterworth",
+				"reconstruction.post_filter is '%s'", kind);
+	const bool gaussian = filter->kind == ISO_FILTER_GAUSSIAN, butterworth = filter->kind == ISO_FILTER_BUTTERWORTH;
+	if (gaussian != (filter->fwhm_mm > 0))
+		return iso_fail(err, ISO_BAD_INPUT, study->path,
+				"post_filter: gaussian goes with post_filter_fwhm_mm > 0, and only it does",
+				"the post-filter is '%s' and post_filter_fwhm_mm %s", kind,
+				raw->post_filter_fwhm_mm ? "does not fit" : "is missing");
+	if (butterworth != (filter->cutoff_per_mm > 0) || butterworth != (filter->order > 0))
+		return iso_fail(
+		    err, ISO_BAD_INPUT, study->path,
+		    "post_filter: butterworth goes with post_filter_cutoff_per_mm and post_filter_order, and "
+		    "only it does",
+		    "the post-filter is '%s' and its cutoff or order does not fit or is missing", kind);
+	if (!gaussian) filter->fwhm_mm = 0;
+	if (!butterworth) filter->cutoff_per_mm = filter->order = 0;
+	return ISO_OK;
+}
+
+static iso_status read_reconstruction(iso_study_file *study, const raw_reconstruction *raw, iso_error *err)
+{
+	size_t size[3];
+	for (int a = 0; a < 3; a++) {
+		size[a] = raw->grid_voxels[a];
+		CHECK(range(study, "reconstruction.grid_voxels", raw->grid_voxels[a],
+			    raw->grid_voxels[a] >= 1 && raw->grid_voxels[a] <= 4096,
+			    "give three numbers from 1 to 4096", err));
+		CHECK(range(study, "reconstruction.voxel_mm", raw->voxel_mm[a],
+			    isfinite(raw->voxel_mm[a]) && raw->voxel_mm[a] > 0, "give three lengths > 0 mm", err));
+		CHECK(range(study, "reconstruction.centre_mm", raw->centre_mm[a], isfinite(raw->centre_mm[a]),
+			    "give three numbers", err));
+	}
+	study->grid = iso_grid_centred(size, raw->voxel_mm, raw->centre_mm);
+	study->iterations = raw->iterations;
+	study->subsets = raw->subsets;
+	study->psf_fwhm_mm = number_or(raw->psf_fwhm_mm, 0);
+	study->replicates = raw->replicates ? *raw->replicates : 0;
+	study->sensitivity_lines = raw->sensitivity_lines ? *raw->sensitivity_lines : 0;
+	CHECK(range(study, "reconstruction.iterations", study->iterations,
+		    study->iterations >= 1 && study->iterations <= 1000, "give 1 to 1000", err));
+	CHECK(range(study, "reconstruction.subsets", study->subsets, study->subsets >= 1 && study->subsets <= 1000,
+		    "give 1 to 1000", err));
+	CHECK(range(study, "reconstruction.psf_fwhm_mm", study->psf_fwhm_mm,
+		    isfinite(study->psf_fwhm_mm) && study->psf_fwhm_mm >= 0, "give a length >= 0 mm", err));
+	CHECK(range(study, "reconstruction.replicates", (double)study->replicates,
+		    study->replicates == 0 || (study->replicates >= 2 && study->replicates <= 100),
+		    "give 0 (no uncertainty from counting) or 2 to 100", err));
+	if (strcmp(raw->randoms, "delayed") == 0)
+		study->randoms = ISO_RANDOMS_DELAYED;
+	else if (strcmp(raw->randoms, "none") == 0)
+		study->randoms = ISO_RANDOMS_NONE;
+	else
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write delayed or none",
+				"reconstruction.randoms is '%s'", raw->randoms);
+	CHECK(copy_path(study, "reconstruction.frames", raw->frames, study->frames, err));
+	return read_post_filter(study, raw, err);
+}
+
+static iso_status read_dicom(iso_study_file *study, const raw_dicom *raw, iso_error *err)
+{
+	iso_dicom_subject *to = &study->dicom;
+	*to = iso_dicom_subject_unknown();
+	study->write_dicom = raw->write ? *raw->write : true;
+	CHECK(copy_text(study, "dicom.species", raw->species, to->species, sizeof to->species, err));
+	CHECK(copy_text(study, "dicom.strain", raw->strain, to->strain, sizeof to->strain, err));
+	CHECK(copy_text(study, "dicom.study_description", raw->study_description, to->study_description,
+			sizeof to->study_description, err));
+	CHECK(copy_text(study, "dicom.responsible_person", raw->responsible_person, to->responsible_person,
+			sizeof to->responsible_person, err));
+	CHECK(copy_text(study, "dicom.responsible_organisation", raw->responsible_organisation,
+			to->responsible_organisation, sizeof to->responsible_organisation, err));
+	CHECK(copy_text(study, "dicom.institution", raw->institution, to->institution, sizeof to->institution, err));
+	CHECK(
+	    copy_text(study, "dicom.manufacturer", raw->manufacturer, to->manufacturer, sizeof to->manufacturer, err));
+	return copy_text(study, "dicom.position", raw->position, to->position, sizeof to->position, err);
+}
+
+static iso_status read_study(iso_study_file *study, const raw_study *raw, iso_error *err)
+{
+	CHECK(copy_text(study, "name", raw->name, study->name, sizeof study->name, err));
+	CHECK(copy_text(study, "nuclide", raw->nuclide, study->nuclide, sizeof study->nuclide, err));
+	CHECK(copy_text(study, "tracer", raw->tracer, study->tracer, sizeof study->tracer, err));
+	CHECK(copy_path(study, "subjects", raw->subjects, study->subjects, err));
+	CHECK(copy_path(study, "output", raw->output, study->output, err));
+	CHECK(read_scanner(study, &raw->scanner, err));
+	CHECK(read_reconstruction(study, &raw->reconstruction, err));
+	CHECK(copy_path(study, "organs.table", raw->organs.table, study->organ_table, err));
+	CHECK(copy_path(study, "organs.labels", raw->organs.labels, study->labels, err));
+	CHECK(copy_path(study, "organs.mu", raw->organs.mu, study->mu, err));
+	CHECK(read_dicom(study, &raw->dicom, err));
+	CHECK(copy_text(study, "pacs", raw->pacs, study->pacs, sizeof study->pacs, err));
+	if (study->pacs[0] && !study->write_dicom)
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "remove pacs, or write DICOM",
+				"a PACS to send to, but dicom.write is false");
+	return ISO_OK;
+}
+
+iso_status iso_study_file_read(const char *path, iso_study_file **out, iso_error *err)
+{
+	*out = NULL;
+	iso_study_file *study = calloc(1, sizeof *study);
+	if (!study) return iso_fail_memory(err, "a study", sizeof *study);
+	if (strlen(path) >= sizeof study->path) {
+		free(study);
+		return iso_fail(err, ISO_BAD_USAGE, path, "use a shorter path", "the name is too long");
+	}
+	strcpy(study->path, path);
+	const char *slash = strrchr(path, '/');
+	if (slash == path)
+		strcpy(study->folder, "/");
+	else if (slash)
+		snprintf(study->folder, sizeof study->folder, "%.*s", (int)(slash - path), path);
+	else
+		strcpy(study->folder, ".");
+	void *raw = NULL;
+	iso_status status = iso_yaml_load(path, &study_schema, &raw, err);
+	if (status == ISO_OK) status = read_study(study, raw, err);
+	iso_yaml_free(&study_schema, raw);
+	if (status != ISO_OK) {
+		free(study);
+		return status;
+	}
+	*out = study;
+	return ISO_OK;
+}
+
+void iso_study_file_free(iso_study_file *study)
+{
+	free(study);
+}
