@@ -38,9 +38,6 @@ static iso_status check_mu(const iso_image *mu, iso_error *err)
 	if (mu->unit != ISO_UNIT_PER_CM)
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "read it as 1/cm", "the mu map's unit is %s",
 				iso_unit_text(mu->unit));
-	if (!iso_grid_is_axis_aligned(&mu->grid))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "resample it to an axis-aligned grid",
-				"the mu map's grid is turned");
 	const size_t voxels = iso_grid_voxels(&mu->grid);
 	for (size_t n = 0; n < voxels; n++)
 		/* lead at 140 keV has 27 per cm: beyond 50 it is Hounsfield units or per metre */

@@ -14,6 +14,7 @@
 #include "recon/checks.h"
 #include "recon/event_store.h"
 #include "recon/filter.h"
+#include "recon/mu_map.h"
 #include "recon/osem.h"
 #include "recon/sensitivity.h"
 #include "recon/system.h"
@@ -38,6 +39,8 @@ typedef struct job {
 	const iso_recon_options *options;
 	iso_system *system;
 	iso_image *sensitivity; /* G' P' m */
+	const iso_image *mu;    /* axis-aligned; NULL = none */
+	iso_image *aligned_mu;  /* owned, when it had to be made */
 	uint64_t max_bytes, first;
 	uint64_t *fan_sums;
 	float *rates; /* randoms per element over the selection, NULL = none */
@@ -297,9 +300,12 @@ static iso_status prepare(job *j, iso_error *err)
 		if (!j->fan_sums || !j->rates)
 			return iso_fail_memory(err, "randoms", elements * (sizeof *j->fan_sums + sizeof *j->rates));
 	}
-	iso_status status = iso_system_create(j->scanner, &o->grid, o->psf_fwhm_mm, o->mu, o->threads, &j->system, err);
+	iso_status status = o->mu ? iso_mu_map_align(o->mu, &j->aligned_mu, err) : ISO_OK;
+	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
 	if (status == ISO_OK)
-		status = iso_sensitivity_cached(o->sensitivity_cache, j->scanner, &o->grid, o->mu, o->sensitivity_lines,
+		status = iso_system_create(j->scanner, &o->grid, o->psf_fwhm_mm, j->mu, o->threads, &j->system, err);
+	if (status == ISO_OK)
+		status = iso_sensitivity_cached(o->sensitivity_cache, j->scanner, &o->grid, j->mu, o->sensitivity_lines,
 						o->threads, o->progress, &j->sensitivity, err);
 	const iso_operator *g = status == ISO_OK ? iso_system_image_model(j->system) : NULL;
 	if (!g) return status;
@@ -351,6 +357,7 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 	if (status == ISO_OK) status = run(&j, out, err);
 	iso_system_free(j.system);
 	iso_image_free(j.sensitivity);
+	iso_image_free(j.aligned_mu);
 	iso_event_store_free(j.store);
 	free(j.fan_sums);
 	free(j.rates);

@@ -40,7 +40,7 @@ typedef struct iso_recon_options {
 	double psf_fwhm_mm;           /* image-space Gaussian in the system model; 0 = none */
 	iso_filter post_filter;
 	iso_randoms_method randoms; /* ISO_RANDOMS_DELAYED without delayed events in the file: ISO_BAD_INPUT */
-	const iso_image *mu;        /* 1/cm, any axis-aligned grid, values outside it 0; NULL = not corrected */
+	const iso_image *mu;        /* 1/cm, any grid, values outside it 0; NULL = not corrected */
 	const iso_frame *frame;     /* NULL: one frame over the whole acquisition */
 	size_t frames;
 	/* Decay and branching; NULL: the result is not decay-corrected (and cannot be calibrated). */

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""isotrace recon from a file to a file: a point source in a small SAFIR-like scanner, written here byte by byte."""
+import glob
+import json
+import math
+import os
+import random
+import struct
+import subprocess
+import tempfile
+
+import nibabel
+import numpy
+
+number = 0
+
+
+def check(name, ok, note=''):
+    global number
+    number += 1
+    if not ok and note:
+        print('#', str(note).strip().replace('\n', '\n# '))
+    print(f"{'ok' if ok else 'not ok'} {number} - recon-cli: {name}")
+
+
+folder = tempfile.mkdtemp(prefix='isotrace-recon-')
+os.chdir(folder)
+RINGS, DETS, RADIUS, POINT = 12, 48, 40.0, (6.0, -3.0)
+angle = [2 * math.pi * d / DETS for d in range(DETS)]
+with open('map.txt', 'w') as f:
+    f.write('#ring\tdet\tx\ty\tz\n')
+    for r in range(RINGS):
+        for d in range(DETS):
+            f.write(f'{r}\t{d}\t{RADIUS * math.cos(angle[d]):.4f}\t{RADIUS * math.sin(angle[d]):.4f}\t{4 * r - 22}\n')
+
+
+def write_events(name, events, delayeds, duration_ms=1000):
+    """A point source at POINT: a crystal at random, the opposite one on the line through the point."""
+    draw = random.Random(1)
+    words = []
+    for n in range(events):
+        a, r = draw.randrange(DETS), draw.randrange(RINGS)
+        dx, dy = POINT[0] - RADIUS * math.cos(angle[a]), POINT[1] - RADIUS * math.sin(angle[a])
+        t = -2 * (RADIUS * math.cos(angle[a]) * dx + RADIUS * math.sin(angle[a]) * dy) / (dx * dx + dy * dy)
+        b = round(math.atan2(RADIUS * math.sin(angle[a]) + t * dy, RADIUS * math.cos(angle[a]) + t * dx) / (2 * math.pi) * DETS) % DETS
+        words.append(r | r << 8 | a << 16 | b << 32)
+    for n in range(delayeds):
+        a = draw.randrange(DETS)
+        b = (a + DETS // 2 + draw.randrange(-8, 9)) % DETS
+        words.append(draw.randrange(RINGS) | draw.randrange(RINGS) << 8 | a << 16 | b << 32 | 1 << 62)
+    draw.shuffle(words)
+    with open(name, 'wb') as f:
+        f.write(b'SAFIR CListModeData'.ljust(32, b'\0'))
+        for ms in range(duration_ms + 1):
+            f.write(struct.pack('<Q', 1 << 63 | ms))
+            for word in words[len(words) * ms // (duration_ms + 1):len(words) * (ms + 1) // (duration_ms + 1)]:
+                f.write(struct.pack('<Q', word))
+
+
+write_events('point.clm.safir', 6000, 300)
+write_events('clean.clm.safir', 500, 0)
+
+
+def recon(source, output, *options):
+    return subprocess.run([os.environ['ISOTRACE'], 'recon', source, '--crystal-map', 'map.txt', '-o', output, *options],
+                          capture_output=True, text=True)
+
+
+grid = ('--grid', '24,24,12', '--voxel', '2,2,4', '--sensitivity-cache', 'none')
+fast = grid + ('--iterations', '2', '--subsets', '2', '--replicates', '0')
+done = recon('point.clm.safir', 'a.nii.gz', *grid, '--iterations', '8', '--subsets', '1', '--replicates', '2', '--uncalibrated',
+             '--json', '--nuclide', 'f18', '--post-filter', 'gaussian:2')
+check('reconstructs', done.returncode == 0, done.stderr)
+report = json.loads(done.stdout) if done.returncode == 0 else {}
+check('every prompt is used', report.get('prompts') == 6000 and report.get('delayeds') == 300, report)
+check('says its unit', report.get('unit') == 'counts/s/mm (uncalibrated)', report)
+corrections = report.get('corrections', {})
+check('says what was corrected', all(corrections.get(k) for k in ('randoms', 'decay', 'normalisation', 'post_filter')) and
+      not any(corrections.get(k) for k in ('scatter', 'attenuation', 'calibration', 'branching', 'dead_time')), corrections)
+image = nibabel.load('a.nii.gz')
+voxels = numpy.asarray(image.dataobj)
+i, j, k = numpy.unravel_index(numpy.argmax(voxels), voxels.shape)
+ras = image.affine @ (i, j, k, 1)
+# crystals 5.2 mm apart: the peak within half of that
+check('the peak is at the point', abs(-ras[0] - POINT[0]) < 2.6 and abs(-ras[1] - POINT[1]) < 2.6, ras)
+sidecar = json.load(open('a.json'))
+check('sidecar and replicates are there', os.path.exists('a_replicates.nii.gz') and 'FrameDuration' in sidecar)
+
+one = recon('point.clm.safir', 'b.nii.gz', *fast, '--uncalibrated', '--threads', '1', '-q')
+two = recon('point.clm.safir', 'c.nii.gz', *fast, '--uncalibrated', '--threads', '3', '--max-memory', '1K', '-q')
+check('quiet', one.returncode == 0 and one.stdout == '' and one.stderr == '', one.stderr)
+check('threads and memory change no bit', two.returncode == 0 and numpy.array_equal(
+    numpy.asarray(nibabel.load('b.nii.gz').dataobj), numpy.asarray(nibabel.load('c.nii.gz').dataobj)), two.stderr)
+
+# F-18 has branching 0.9686 or so: Bq/mL = 100 x / branching, x as uncalibrated with the same nuclide
+plain = recon('point.clm.safir', 'd.nii.gz', *fast, '--uncalibrated', '--nuclide', 'F-18')
+full = recon('point.clm.safir', 'e.nii.gz', *fast, '--nuclide', 'F-18', '--calibration-factor', '100', '--calibration-uncertainty', '0.05')
+check('calibrates', full.returncode == 0, full.stderr)
+if full.returncode == 0 and plain.returncode == 0:
+    x, y = (numpy.asarray(nibabel.load(n).dataobj, float) for n in ('d.nii.gz', 'e.nii.gz'))
+    ratio = y.sum() / x.sum()
+    check('factor over branching, once', 100 / 0.98 < ratio < 100 / 0.96, ratio)
+    facts = json.load(open('e.json'))
+    check('the sidecar says Bq/mL', facts.get('Units') == 'Bq/mL' or facts['isotrace']['unit'] == 'Bq/mL')
+
+open('frames.csv', 'w').write('start_s,duration_s\n0,0.4\n0.4,0.6\n')
+dynamic = recon('point.clm.safir', 'f.nii.gz', *fast, '--uncalibrated', '--frames', 'frames.csv', '--json')
+check('frames', dynamic.returncode == 0 and json.loads(dynamic.stdout)['frames'] == 2 and nibabel.load('f.nii.gz').shape == (24, 24, 12, 2),
+      dynamic.stderr)
+clean = recon('clean.clm.safir', 'g.nii.gz', *fast, '--uncalibrated')
+check('says that randoms are not corrected', clean.returncode == 0 and 'not corrected' in clean.stderr, clean.stderr)
+
+nibabel.save(nibabel.Nifti1Image(numpy.full((10, 10, 10), 0.1, numpy.float32), numpy.diag([4.0, 4, 4, 1])), 'mu.nii.gz')
+open('late.csv', 'w').write('start_s,duration_s\n0,500\n')
+open('upside.csv', 'w').write('start_s,duration_s\n5,1\n0,1\n')
+open('columns.csv', 'w').write('begin,end\n5,1\n')
+mu = recon('clean.clm.safir', 'h.nii.gz', *fast, '--uncalibrated', '--mu', 'mu.nii.gz', '--json')
+check('attenuation', mu.returncode == 0 and json.loads(mu.stdout)['corrections']['attenuation'], mu.stderr)
+before = sorted(os.listdir('.'))
+for name, code, word, source, options in (
+        ('missing calibration', 3, 'missing calibration', 'point.clm.safir', ('--nuclide', 'F-18')),
+        ('calibration without a nuclide', 3, 'nuclide', 'point.clm.safir', ('--calibration-factor', '1')),
+        ('unknown nuclide', 3, 'Xy-99', 'point.clm.safir', ('--uncalibrated', '--nuclide', 'Xy-99')),
+        ('randoms without delayeds', 3, 'delayed', 'clean.clm.safir', ('--uncalibrated', '--randoms', 'delayed')),
+        ('no such file', 3, 'nothing.h5', 'nothing.h5', ('--uncalibrated',)),
+        ('no such mu map', 3, 'none.nii.gz', 'point.clm.safir', ('--uncalibrated', '--mu', 'none.nii.gz')),
+        ('a frame beyond the end', 3, 'ends at', 'point.clm.safir', ('--uncalibrated', '--frames', 'late.csv')),
+        ('frames out of order', 3, 'line 3', 'point.clm.safir', ('--uncalibrated', '--frames', 'upside.csv')),
+        ('a frame table of something else', 3, 'start_s', 'point.clm.safir', ('--uncalibrated', '--frames', 'columns.csv')),
+        ('contradiction', 2, 'contradicts', 'point.clm.safir', ('--uncalibrated', '--calibration-factor', '1')),
+        ('no filter', 2, 'filter', 'point.clm.safir', ('--uncalibrated', '--post-filter', 'median:3')),
+        ('one replicate', 2, 'replicates', 'point.clm.safir', ('--uncalibrated', '--replicates', '1')),
+        ('no number', 2, 'iterations', 'point.clm.safir', ('--uncalibrated', '--iterations', 'many'))):
+    bad = recon(source, 'bad.nii.gz', *fast, *options)
+    check(f'{name}: exit {code}', bad.returncode == code and word in bad.stderr and not bad.stdout, (bad.returncode, bad.stderr))
+check('nothing was left behind', sorted(os.listdir('.')) == before, set(os.listdir('.')) - set(before))
+bad = recon('point.clm.safir', 'bad.nii', *fast, '--uncalibrated')
+check('an output that is no .nii.gz: exit 2', bad.returncode == 2 and '.nii.gz' in bad.stderr, bad.stderr)
+bad = recon('point.clm.safir', 'nowhere/bad.nii.gz', *fast, '--uncalibrated')
+check('no folder for the output', bad.returncode == 5 and 'nowhere' in bad.stderr, bad.stderr)
+for path in glob.glob('*'):
+    os.remove(path)
+os.chdir('/')
+os.rmdir(folder)
+print(f'1..{number}')
