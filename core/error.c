@@ -82,8 +82,9 @@ iso_status iso_fail_errno(iso_error *err, const char *file, const char *what)
 {
 	const int code = errno;
 	const char *remedy = "check the path and its permissions";
+	if (code == ENOMEM) remedy = "free memory";
 	if (code == ENOSPC || code == EDQUOT || code == EFBIG) remedy = "free disk space or choose another folder";
-	return iso_fail(err, ISO_IO, file, remedy, "%s: %s", what, strerror(code));
+	return iso_fail(err, code == ENOMEM ? ISO_NO_MEMORY : ISO_IO, file, remedy, "%s: %s", what, strerror(code));
 }
 
 char *iso_error_text(const iso_error *err, char *text, unsigned long size)

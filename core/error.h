@@ -20,7 +20,7 @@ iso_status iso_fail_at(iso_error *err, iso_status status, const char *file, iso_
 /* The message for an allocation of `bytes` bytes that failed while doing `what`. */
 iso_status iso_fail_memory(iso_error *err, const char *what, unsigned long long bytes);
 
-/* The message for a system call on `file` that set errno. */
+/* The message for a system call on `file` that set errno: ISO_IO, or ISO_NO_MEMORY for ENOMEM. */
 iso_status iso_fail_errno(iso_error *err, const char *file, const char *what);
 
 #ifdef __cplusplus

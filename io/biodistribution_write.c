@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include "isotrace/biodistribution.h"
 
-#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stddef.h>
@@ -132,22 +131,10 @@ static void set_number(iso_json *json, json_t *object, const char *key, double v
 	iso_json_set(json, object, key, isfinite(value) ? json_real(value) : json_null());
 }
 
-/* Bytes that are no UTF-8 (a file name may hold them, or a text that was cut) are shown as '?'. */
-static json_t *text_value(const char *text)
-{
-	json_t *value = json_string(text);
-	if (value || errno == ENOMEM) return value;
-	char plain[512];
-	snprintf(plain, sizeof plain, "%s", text);
-	for (char *at = plain; *at; at++)
-		if ((unsigned char)*at > 126) *at = '?';
-	return json_string(plain);
-}
-
 /* Empty is null. */
 static void set_text(iso_json *json, json_t *object, const char *key, const char *text)
 {
-	iso_json_set(json, object, key, *text ? text_value(text) : json_null());
+	iso_json_set(json, object, key, *text ? iso_json_readable(text) : json_null());
 }
 
 static void set_time(iso_json *json, json_t *object, const char *key, double utc_s)
@@ -250,7 +237,7 @@ static json_t *subject_json(iso_json *json, const iso_biodistribution *result)
 	iso_json_set(json, out, "dose", dose_json(json, result));
 	iso_json_set(json, out, "volume", volume_json(json, result));
 	for (size_t w = 0; w < result->warning_count; w++)
-		iso_json_append(json, warnings, text_value(result->warnings[w]));
+		iso_json_append(json, warnings, iso_json_readable(result->warnings[w]));
 	iso_json_set(json, out, "warnings", warnings);
 	for (size_t f = 0; f < result->frames; f++) iso_json_append(json, frames, frame_json(json, result, f));
 	iso_json_set(json, out, "frames", frames);
@@ -277,15 +264,16 @@ static iso_status write_json(const iso_output *output, iso_biodistribution *cons
 	if (status != ISO_OK) /* the caller's fault, not a file's */
 		return iso_fail(err, ISO_BAD_USAGE, output->path, "hand over valid JSON or NULL",
 				"the provenance is no JSON: %s", why.message);
-	iso_json kept = iso_json_begin(), *json = &kept;
-	json_t *root = json_object(), *subjects = json_array();
-	set_text(json, root, "software", "isotrace " ISO_VERSION);
-	iso_json_set(json, root, "units", units_json());
-	for (size_t r = 0; r < count; r++) iso_json_append(json, subjects, subject_json(json, results[r]));
-	iso_json_set(json, root, "subjects", subjects);
-	iso_json_set(json, root, "provenance", provenance ? provenance : json_null());
+	iso_json json = iso_json_begin();
+	json_t *subjects = json_array();
+	set_text(&json, json.root, "software", "isotrace " ISO_VERSION);
+	iso_json_put(&json, "units", units_json());
+	for (size_t r = 0; r < count; r++) iso_json_append(&json, subjects, subject_json(&json, results[r]));
+	iso_json_put(&json, "subjects", subjects);
+	iso_json_put(&json, "provenance", provenance ? provenance : json_null());
 	char *text;
-	status = iso_json_text(json, root, JSON_INDENT(1) | JSON_REAL_PRECISION(12), output->path, &text, err);
+	status = iso_json_text(&json, JSON_INDENT(1) | JSON_REAL_PRECISION(12), output->path, &text, err);
+	iso_json_end(&json);
 	if (status != ISO_OK) return status;
 	FILE *file = fopen(output->temporary, "wb");
 	if (!file) {

@@ -129,10 +129,10 @@ static bool read_fixed(hid_t attribute, hid_t type, char *text, size_t size)
 {
 	const size_t stored = H5Tget_size(type);
 	if (stored < 1 || stored > 1u << 16) return false;
-	char *bytes = calloc(1, stored + 1);
-	bool good = bytes && H5Aread(attribute, type, bytes) >= 0 && strlen(bytes) < size;
+	char bytes[(1 << 16) + 1]; /* not from the heap: there would be no way to say that there is none */
+	memset(bytes, 0, stored + 1);
+	const bool good = H5Aread(attribute, type, bytes) >= 0 && strlen(bytes) < size;
 	if (good) memcpy(text, bytes, strlen(bytes) + 1);
-	free(bytes);
 	return good;
 }
 

@@ -24,8 +24,12 @@ static H5FD_t *disk_open(const char *name, unsigned flags, hid_t access, haddr_t
 {
 	(void)most;
 	const disk_info *info = H5Pget_driver_info(access);
-	disk_file *file = info ? calloc(1, sizeof *file) : NULL;
-	if (!file) return NULL;
+	if (!info) return NULL;
+	disk_file *file = calloc(1, sizeof *file);
+	if (!file) {
+		info->disk->error = ENOMEM;
+		return NULL;
+	}
 	const int mode = (flags & H5F_ACC_RDWR ? O_RDWR : O_RDONLY) | (flags & H5F_ACC_TRUNC ? O_TRUNC : 0) |
 			 (flags & H5F_ACC_CREAT ? O_CREAT : 0) | (flags & H5F_ACC_EXCL ? O_EXCL : 0) | O_CLOEXEC;
 	struct stat facts;
@@ -39,7 +43,6 @@ static H5FD_t *disk_open(const char *name, unsigned flags, hid_t access, haddr_t
 		return NULL;
 	}
 	file->eof = (haddr_t)facts.st_size;
-	file->disk->error = 0;
 	return &file->base;
 }
 

@@ -2,22 +2,36 @@
 #include "io/json.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/error.h"
-
-/* jansson does not say why a value could not be made; a failed malloc says so in errno. */
-iso_json iso_json_begin(void)
-{
-	errno = 0;
-	return (iso_json){.failed = false};
-}
 
 static void note(iso_json *json, int failed)
 {
 	if (!failed || json->failed) return;
 	json->failed = true;
 	json->no_memory = errno == ENOMEM;
+}
+
+/* jansson does not say why a value could not be made; a failed malloc says so in errno. */
+iso_json iso_json_begin(void)
+{
+	errno = 0;
+	iso_json json = {.root = json_object()};
+	note(&json, json.root == NULL);
+	return json;
+}
+
+void iso_json_end(iso_json *json)
+{
+	json_decref(json->root);
+	json->root = NULL;
+}
+
+void iso_json_put(iso_json *json, const char *key, json_t *value)
+{
+	iso_json_set(json, json->root, key, value);
 }
 
 void iso_json_set(iso_json *json, json_t *object, const char *key, json_t *value)
@@ -30,23 +44,55 @@ void iso_json_append(iso_json *json, json_t *array, json_t *value)
 	note(json, json_array_append_new(array, value));
 }
 
-iso_status iso_json_text(iso_json *json, json_t *root, size_t flags, const char *file, char **text, iso_error *err)
+iso_status iso_json_text(iso_json *json, size_t flags, const char *file, char **text, iso_error *err)
 {
 	*text = NULL;
-	note(json, root == NULL);
 	if (!json->failed) {
 		errno = 0;
-		*text = json_dumps(root, flags);
+		*text = json_dumps(json->root, flags);
 		/* jansson 2.14 loses a part of the text, and says nothing, when its buffer cannot grow at some places. */
 		note(json, *text == NULL || errno == ENOMEM);
 	}
-	json_decref(root);
 	if (!json->failed) return ISO_OK;
 	free(*text);
 	*text = NULL;
 	if (json->no_memory) return iso_fail_memory(err, "a JSON text", 0);
 	return iso_fail(err, ISO_BAD_INPUT, file, "use UTF-8 in names and texts",
 			"a name or text is not UTF-8 and cannot be written as JSON");
+}
+
+static bool is_utf8(const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+		if (*at < 0x80) continue;
+		const int more = *at < 0xc2 ? 0 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : *at < 0xf5 ? 3 : 0;
+		const unsigned char first = *at;
+		if (more == 0) return false;
+		for (int n = 0; n < more; n++) {
+			at++;
+			if ((*at & 0xc0) != 0x80) return false;
+			/* no longer form than needed, no surrogate, nothing beyond U+10FFFF */
+			if (n == 0 && ((first == 0xe0 && *at < 0xa0) || (first == 0xed && *at >= 0xa0) ||
+				       (first == 0xf0 && *at < 0x90) || (first == 0xf4 && *at >= 0x90)))
+				return false;
+		}
+	}
+	return true;
+}
+
+void iso_json_clean(char *text)
+{
+	if (is_utf8(text)) return;
+	for (; *text; text++)
+		if ((unsigned char)*text >= 0x80) *text = '?';
+}
+
+json_t *iso_json_readable(const char *text)
+{
+	char copy[1024];
+	snprintf(copy, sizeof copy, "%s", text);
+	iso_json_clean(copy);
+	return json_string(copy);
 }
 
 iso_status iso_json_parse(const char *text, size_t size, const char *file, json_t **out, iso_error *err)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "core/output.h"
 #include "io/hdf5.h"
 #include "io/hdf5_disk.h"
+#include "io/json.h"
 #include "io/listmode.h"
 #include "isotrace/time.h"
 #include "isotrace/version.h"
@@ -282,13 +282,12 @@ static bool close_file(iso_listmode_writer *writer)
 static iso_status check_provenance(const char *json, const char *path, iso_error *err)
 {
 	if (!json || !json[0]) return ISO_OK;
-	json_error_t where;
-	json_t *value = json_loads(json, 0, &where);
-	if (!value)
-		return iso_fail(err, ISO_BAD_USAGE, path, "give a JSON object", "the provenance is not JSON: %s",
-				where.text);
+	json_t *value;
+	const iso_status status = iso_json_parse(json, strlen(json), path, &value, err);
 	json_decref(value);
-	return ISO_OK;
+	if (status == ISO_BAD_INPUT)
+		return iso_fail(err, ISO_BAD_USAGE, path, "give a JSON object", "the provenance is not JSON");
+	return status;
 }
 
 iso_status iso_listmode_create(const char *path, const iso_scanner *scanner, const iso_acquisition *acquisition,

@@ -234,13 +234,14 @@ static void put_bids(iso_json *json, json_t *root, const iso_volume *volume)
 
 iso_status iso_sidecar_text(const iso_volume *volume, const char *file, char **text, iso_error *err)
 {
-	iso_json kept = iso_json_begin(), *json = &kept;
-	json_t *root = json_object();
-	put_known(json, root, "Units", iso_unit_text(volume->unit));
-	put_bids(json, root, volume);
-	iso_json_set(json, root, "isotrace", isotrace_object(json, volume));
+	iso_json json = iso_json_begin();
+	put_known(&json, json.root, "Units", iso_unit_text(volume->unit));
+	put_bids(&json, json.root, volume);
+	iso_json_put(&json, "isotrace", isotrace_object(&json, volume));
 	/* 17 digits bring every double back to its bits. */
-	return iso_json_text(json, root, JSON_INDENT(2) | JSON_REAL_PRECISION(17), file, text, err);
+	const iso_status status = iso_json_text(&json, JSON_INDENT(2) | JSON_REAL_PRECISION(17), file, text, err);
+	iso_json_end(&json);
+	return status;
 }
 
 /* Reading. The first failure is kept; what follows then does nothing. */

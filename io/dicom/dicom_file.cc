@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <vector>
 
 #include "io/dicom/shim.h"
@@ -50,9 +51,9 @@ iso_status iso_dcm_create(iso_dcm **out, iso_error *err)
 			return iso_fail(err, ISO_IO, nullptr,
 					"install DCMTK's data (Debian: libdcmtk17) or set DCMDICTPATH to its dicom.dic",
 					"DCMTK does not find its data dictionary");
-		iso_dcm *dcm = new iso_dcm;
-		*out = dcm;
+		auto dcm = std::make_unique<iso_dcm>();
 		dcm->open.push_back(dcm->file.getDataset());
+		*out = dcm.release();
 		return ISO_OK;
 	});
 }

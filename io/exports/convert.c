@@ -27,56 +27,55 @@ static int report(void *user, const char *stage, double done)
 	return self->progress->report(self->progress->user, stage, done);
 }
 
-static iso_status add_file(json_t *files, const char *path, iso_error *err)
+static iso_status add_file(iso_json *json, json_t *files, const char *path, iso_error *err)
 {
 	char hex[65];
 	const iso_status status = iso_hash_file(path, hex, err);
-	if (status != ISO_OK) return status;
-	if (json_array_append_new(
-		files, json_pack("{s:o, s:s}", "name", iso_export_json_text(iso_base_name(path)), "sha256", hex)) != 0)
-		return iso_fail_memory(err, "the provenance", 256);
-	return ISO_OK;
+	if (status == ISO_OK)
+		iso_json_append(json, files, json_pack("{s:s, s:s}", "name", iso_base_name(path), "sha256", hex));
+	return status;
 }
 
 /* All files that the events come from. */
-static iso_status list_files(const char *path, const iso_export_options *options, json_t *files, iso_error *err)
+static iso_status list_files(const char *path, const iso_export_options *options, iso_json *json, json_t *files,
+			     iso_error *err)
 {
 	char data[1024];
 	iso_file_kind kind;
 	iso_status status = iso_file_identify(path, &kind, err);
-	if (status == ISO_OK) status = add_file(files, path, err);
+	if (status == ISO_OK) status = add_file(json, files, path, err);
 	if (status == ISO_OK && kind == ISO_FILE_PETLINK_HEADER && iso_petlink_header_data(path, data))
-		status = add_file(files, data, err);
+		status = add_file(json, files, data, err);
 	if (status == ISO_OK && kind == ISO_FILE_SAFIR && options->crystal_map_path)
-		status = add_file(files, options->crystal_map_path, err);
+		status = add_file(json, files, options->crystal_map_path, err);
 	return status;
 }
 
-static void put_number(json_t *to, const char *key, double value)
+static void put_number(iso_json *json, json_t *to, const char *key, double value)
 {
-	if (isfinite(value)) json_object_set_new(to, key, json_real(value));
+	if (isfinite(value)) iso_json_set(json, to, key, json_real(value));
 }
 
-static void put_text(json_t *to, const char *key, const char *value)
+static void put_text(iso_json *json, json_t *to, const char *key, const char *value)
 {
-	if (value[0]) json_object_set_new(to, key, iso_export_json_text(value));
+	if (value[0]) iso_json_set(json, to, key, iso_json_readable(value));
 }
 
 /* What the user stated, as far as anything was. */
-static json_t *stated_facts(const iso_export_options *o)
+static json_t *stated_facts(iso_json *json, const iso_export_options *o)
 {
 	char text[40];
 	json_t *stated = json_object();
-	put_text(stated, "scanner_name", o->stated.scanner_name);
-	put_text(stated, "nuclide", o->stated.nuclide);
-	put_text(stated, "tracer", o->stated.tracer);
-	put_text(stated, "subject", o->stated.subject);
-	put_text(stated, "start_utc", iso_time_text(o->stated.start_utc_s, text));
-	put_text(stated, "injection_utc", iso_time_text(o->stated.injection_utc_s, text));
-	put_number(stated, "injected_activity_bq", o->stated.injected_activity_bq);
-	put_number(stated, "mean_depth_mm", o->mean_depth_mm);
-	put_number(stated, "calibration_factor", o->calibration_factor);
-	put_number(stated, "calibration_uncertainty", o->calibration_uncertainty);
+	put_text(json, stated, "scanner_name", o->stated.scanner_name);
+	put_text(json, stated, "nuclide", o->stated.nuclide);
+	put_text(json, stated, "tracer", o->stated.tracer);
+	put_text(json, stated, "subject", o->stated.subject);
+	put_text(json, stated, "start_utc", iso_time_text(o->stated.start_utc_s, text));
+	put_text(json, stated, "injection_utc", iso_time_text(o->stated.injection_utc_s, text));
+	put_number(json, stated, "injected_activity_bq", o->stated.injected_activity_bq);
+	put_number(json, stated, "mean_depth_mm", o->mean_depth_mm);
+	put_number(json, stated, "calibration_factor", o->calibration_factor);
+	put_number(json, stated, "calibration_uncertainty", o->calibration_uncertainty);
 	return stated;
 }
 
@@ -84,20 +83,20 @@ static iso_status make_provenance(const char *path, const iso_export_options *op
 				  char **text, iso_error *err)
 {
 	const char *own = iso_export_provenance(events), *native = iso_listmode_provenance(events);
-	json_t *files = json_array();
-	json_t *provenance = json_pack("{s:s, s:s}", "software", "isotrace " ISO_VERSION, "step", "convert");
-	iso_status status = files && provenance ? ISO_OK : iso_fail_memory(err, "the provenance", 1024);
-	if (status == ISO_OK) status = list_files(path, options, files, err);
-	if (status == ISO_OK) {
-		json_object_set(provenance, "files", files);
-		if (own) json_object_set_new(provenance, "export", json_loads(own, 0, NULL));
-		if (native && native[0]) json_object_set_new(provenance, "source", json_loads(native, 0, NULL));
-		json_object_set_new(provenance, "stated", stated_facts(options));
-		*text = json_dumps(provenance, JSON_INDENT(2));
-		if (!*text) status = iso_fail_memory(err, "the provenance", 1024);
-	}
-	json_decref(files);
-	json_decref(provenance);
+	iso_json json = iso_json_begin();
+	json_t *files = json_array(), *given = NULL, *source = NULL;
+	iso_json_put(&json, "software", json_string("isotrace " ISO_VERSION));
+	iso_json_put(&json, "step", json_string("convert"));
+	iso_status status = list_files(path, options, &json, files, err);
+	iso_json_put(&json, "files", files);
+	if (status == ISO_OK && own) status = iso_json_parse(own, strlen(own), path, &given, err);
+	if (given) iso_json_put(&json, "export", given);
+	if (status == ISO_OK && native && native[0])
+		status = iso_json_parse(native, strlen(native), path, &source, err);
+	if (source) iso_json_put(&json, "source", source);
+	iso_json_put(&json, "stated", stated_facts(&json, options));
+	if (status == ISO_OK) status = iso_json_text(&json, JSON_INDENT(2), path, text, err);
+	iso_json_end(&json);
 	return status;
 }
 

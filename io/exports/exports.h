@@ -5,8 +5,7 @@
 #ifndef ISOTRACE_IO_EXPORTS_EXPORTS_H
 #define ISOTRACE_IO_EXPORTS_EXPORTS_H
 
-#include <jansson.h>
-
+#include "io/json.h"
 #include "isotrace/exports.h"
 
 /* The fate of one record. */
@@ -41,18 +40,15 @@ typedef struct iso_record_file {
 
 /* Takes ownership of file->format, scanner and facts (the JSON of iso_export_provenance, to which it adds). */
 iso_status iso_record_stream_open(const iso_record_file *file, iso_scanner *scanner, const iso_acquisition *acquisition,
-				  json_t *facts, iso_events **out, iso_error *err);
+				  iso_json *facts, iso_events **out, iso_error *err);
 /* Number of records in the file of a stream made by iso_record_stream_open, else 0. */
 uint64_t iso_record_stream_records(const iso_events *events);
 
 /* Adds to the array facts["warnings"]. */
-void iso_export_warn(json_t *facts, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void iso_export_warn(iso_json *facts, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The export's own facts, completed by what the user stated; a contradiction is ISO_BAD_INPUT. */
 iso_status iso_export_merge(iso_acquisition *own, const iso_acquisition *stated, const char *path, iso_error *err);
-/* Makes a text that is not UTF-8 (old headers are in anything) fit for JSON and HDF5: foreign bytes become '?'. */
-void iso_export_clean(char *text);
-json_t *iso_export_json_text(const char *text);
 /* Name without its folder. */
 const char *iso_base_name(const char *path);
 

@@ -137,7 +137,7 @@ static const known_scanner *recognise(const iso_petlink_header *h)
 /* The rings are described for a patient who lies head first on the back: psi = 2 pi d / D from the top (y = -R, as the
  * patient's front is up and LPS's y points to the back) towards +x, the patient's left; ring numbers grow
  * towards the head. Lying otherwise turns the patient's axes and not the scanner's. */
-static iso_status orient(iso_scanner *scanner, const iso_petlink_header *h, json_t *facts, iso_error *err)
+static iso_status orient(iso_scanner *scanner, const iso_petlink_header *h, iso_json *facts, iso_error *err)
 {
 	static const struct {
 		const char *name;
@@ -161,7 +161,7 @@ static iso_status orient(iso_scanner *scanner, const iso_petlink_header *h, json
 }
 
 static iso_status make_scanner(const iso_petlink_header *h, const iso_export_options *options, iso_scanner **out,
-			       json_t *facts, iso_error *err)
+			       iso_json *facts, iso_error *err)
 {
 	const known_scanner *known = recognise(h);
 	const iso_petlink_layout *l = &h->layout;
@@ -274,18 +274,16 @@ static petlink_format *format_create(const iso_petlink_layout *layout, const flo
 	return self;
 }
 
-static json_t *header_facts(const iso_petlink_header *h)
+static void put_header_facts(iso_json *facts, const iso_petlink_header *h)
 {
-	json_t *facts =
-	    json_pack("{s:s, s:o, s:o, s:s}", "format", petlink_records.name, "header",
-		      iso_export_json_text(iso_base_name(h->path)), "data",
-		      iso_export_json_text(iso_base_name(h->data_path)), "originating_system", h->originating_system);
-	if (!facts) return NULL;
-	if (h->words) json_object_set_new(facts, "header_records", json_integer((json_int_t)h->words));
-	if (!isnan(h->duration_s)) json_object_set_new(facts, "header_duration_s", json_real(h->duration_s));
-	if (h->orientation[0]) json_object_set_new(facts, "patient_orientation", json_string(h->orientation));
+	iso_json_put(facts, "format", json_string(petlink_records.name));
+	iso_json_put(facts, "header", iso_json_readable(iso_base_name(h->path)));
+	iso_json_put(facts, "data", iso_json_readable(iso_base_name(h->data_path)));
+	iso_json_put(facts, "originating_system", json_string(h->originating_system));
+	if (h->words) iso_json_put(facts, "header_records", json_integer((json_int_t)h->words));
+	if (!isnan(h->duration_s)) iso_json_put(facts, "header_duration_s", json_real(h->duration_s));
+	if (h->orientation[0]) iso_json_put(facts, "patient_orientation", json_string(h->orientation));
 	if (h->warning[0]) iso_export_warn(facts, "%s", h->warning);
-	return facts;
 }
 
 static iso_status open_stream(iso_petlink_header *h, const iso_export_options *options, iso_events **out,
@@ -293,9 +291,9 @@ static iso_status open_stream(iso_petlink_header *h, const iso_export_options *o
 {
 	iso_scanner *scanner = NULL;
 	petlink_format *format = NULL;
-	json_t *facts = header_facts(h);
-	iso_status status = facts ? ISO_OK : iso_fail_memory(err, "the header's facts", 1024);
-	if (status == ISO_OK) status = make_scanner(h, options, &scanner, facts, err);
+	iso_json facts = iso_json_begin();
+	put_header_facts(&facts, h);
+	iso_status status = make_scanner(h, options, &scanner, &facts, err);
 	if (status == ISO_OK) {
 		snprintf(h->acquisition.scanner_name, sizeof h->acquisition.scanner_name, "%s", scanner->name);
 		status = iso_export_merge(&h->acquisition, &options->stated, h->path, err);
@@ -304,7 +302,7 @@ static iso_status open_stream(iso_petlink_header *h, const iso_export_options *o
 		status = iso_fail_memory(err, "the sinogram table", h->layout.sinograms * sizeof *format->ring);
 	if (status != ISO_OK) {
 		iso_scanner_free(scanner);
-		json_decref(facts);
+		iso_json_end(&facts);
 		return status;
 	}
 	const iso_record_file file = {.path = h->data_path,
@@ -315,7 +313,7 @@ static iso_status open_stream(iso_petlink_header *h, const iso_export_options *o
 				      .stated_duration_s = h->duration_s,
 				      .allow_truncated = options->allow_truncated || options->count_only,
 				      .tags_from_start = true};
-	return iso_record_stream_open(&file, scanner, &h->acquisition, facts, out, err);
+	return iso_record_stream_open(&file, scanner, &h->acquisition, &facts, out, err);
 }
 
 iso_status iso_petlink_open(const char *header_path, const iso_export_options *options, iso_events **out,

@@ -204,7 +204,7 @@ static void copy_text(const table *t, const char *key, char *to, size_t size)
 	const entry *e = find(t, key);
 	if (!e) return;
 	trimmed(e->value, strlen(e->value), to, size);
-	iso_export_clean(to);
+	iso_json_clean(to);
 }
 
 /* The data file lies relative to the header's folder; of a path of another system only the name counts. */

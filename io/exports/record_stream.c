@@ -217,7 +217,7 @@ static void stream_close(void *pointer)
 static const iso_events_methods stream_methods = {stream_read, stream_seek, stream_total, stream_counts, stream_close};
 
 /* Does the size agree with whole records and with what the header says? */
-static iso_status check_size(record_stream *self, const iso_record_file *file, json_t *facts, iso_error *err)
+static iso_status check_size(record_stream *self, const iso_record_file *file, iso_json *facts, iso_error *err)
 {
 	struct stat info;
 	if (fstat(fileno(self->file), &info) != 0) return iso_fail_errno(err, self->path, "cannot read");
@@ -234,8 +234,8 @@ static iso_status check_size(record_stream *self, const iso_record_file *file, j
 				   "the last record has %lld bytes instead of %lld", (long long)(bytes % each),
 				   (long long)each);
 	self->records = (uint64_t)(bytes / each);
-	json_object_set_new(facts, "data_bytes", json_integer(info.st_size));
-	json_object_set_new(facts, "records", json_integer((json_int_t)self->records));
+	iso_json_put(facts, "data_bytes", json_integer(info.st_size));
+	iso_json_put(facts, "records", json_integer((json_int_t)self->records));
 	if (!file->stated_records || file->stated_records == self->records) return ISO_OK;
 	const bool shorter = self->records < file->stated_records;
 	if (!shorter || !file->allow_truncated)
@@ -245,14 +245,14 @@ static iso_status check_size(record_stream *self, const iso_record_file *file, j
 				"the file holds %llu records, its header says %llu: %s",
 				(unsigned long long)self->records, (unsigned long long)file->stated_records,
 				shorter ? "it was cut short" : "they do not belong together");
-	json_object_set_new(facts, "truncated", json_true());
+	iso_json_put(facts, "truncated", json_true());
 	iso_export_warn(facts, "truncated: %llu of the %llu records that the header says are there",
 			(unsigned long long)self->records, (unsigned long long)file->stated_records);
 	return ISO_OK;
 }
 
 /* Tags against the header's duration. */
-static iso_status check_duration(record_stream *self, const iso_record_file *file, double duration_s, json_t *facts,
+static iso_status check_duration(record_stream *self, const iso_record_file *file, double duration_s, iso_json *facts,
 				 iso_error *err)
 {
 	if (isnan(file->stated_duration_s)) return ISO_OK;
@@ -268,7 +268,7 @@ static iso_status check_duration(record_stream *self, const iso_record_file *fil
 }
 
 static iso_status open_file(record_stream *self, const iso_record_file *file, iso_acquisition *acquisition,
-			    json_t *facts, iso_error *err)
+			    iso_json *facts, iso_error *err)
 {
 	if ((size_t)snprintf(self->path, sizeof self->path, "%s", file->path) >= sizeof self->path)
 		return iso_fail(err, ISO_BAD_USAGE, file->path, "give a shorter path", "the name is too long");
@@ -281,18 +281,18 @@ static iso_status open_file(record_stream *self, const iso_record_file *file, is
 	if (status != ISO_OK) return status;
 	acquisition->duration_s = 1e-3 * (double)(self->last_ms - self->first_ms);
 	if (file->tags_from_start) acquisition->start_utc_s += 1e-3 * (double)self->first_ms;
-	json_object_set_new(facts, "first_time_tag_ms", json_integer((json_int_t)self->first_ms));
-	json_object_set_new(facts, "last_time_tag_ms", json_integer((json_int_t)self->last_ms));
+	iso_json_put(facts, "first_time_tag_ms", json_integer((json_int_t)self->first_ms));
+	iso_json_put(facts, "last_time_tag_ms", json_integer((json_int_t)self->last_ms));
 	status = check_duration(self, file, acquisition->duration_s, facts, err);
 	if (status != ISO_OK) return status;
-	self->provenance = json_dumps(facts, JSON_COMPACT);
-	if (!self->provenance) return iso_fail_memory(err, "the provenance", 1024);
+	status = iso_json_text(facts, JSON_COMPACT, self->path, &self->provenance, err);
+	if (status != ISO_OK) return status;
 	rewind_stream(self);
 	return ISO_OK;
 }
 
 iso_status iso_record_stream_open(const iso_record_file *file, iso_scanner *scanner, const iso_acquisition *acquisition,
-				  json_t *facts, iso_events **out, iso_error *err)
+				  iso_json *facts, iso_events **out, iso_error *err)
 {
 	*out = NULL;
 	iso_acquisition covered = *acquisition;
@@ -300,14 +300,14 @@ iso_status iso_record_stream_open(const iso_record_file *file, iso_scanner *scan
 	if (!self) {
 		file->methods->free(file->format);
 		iso_scanner_free(scanner);
-		json_decref(facts);
+		iso_json_end(facts);
 		return iso_fail_memory(err, "reading an export", sizeof *self);
 	}
 	self->offset = file->offset;
 	self->methods = file->methods;
 	self->format = file->format;
 	const iso_status status = open_file(self, file, &covered, facts, err);
-	json_decref(facts);
+	iso_json_end(facts);
 	if (status == ISO_OK) return iso_events_open(&stream_methods, self, scanner, &covered, out, err);
 	stream_close(self);
 	iso_scanner_free(scanner);
@@ -325,34 +325,17 @@ uint64_t iso_record_stream_records(const iso_events *events)
 	return events->methods == &stream_methods ? ((const record_stream *)events->self)->records : 0;
 }
 
-void iso_export_warn(json_t *facts, const char *format, ...)
+void iso_export_warn(iso_json *facts, const char *format, ...)
 {
 	char line[512];
 	va_list values;
 	va_start(values, format);
 	vsnprintf(line, sizeof line, format, values);
 	va_end(values);
-	json_t *list = json_object_get(facts, "warnings");
+	json_t *list = json_object_get(facts->root, "warnings");
 	if (!list) {
 		list = json_array();
-		json_object_set_new(facts, "warnings", list);
+		iso_json_put(facts, "warnings", list);
 	}
-	json_array_append_new(list, iso_export_json_text(line));
-}
-
-void iso_export_clean(char *text)
-{
-	json_t *checked = json_string(text);
-	json_decref(checked);
-	if (checked) return;
-	for (; *text; text++)
-		if ((unsigned char)*text >= 0x80) *text = '?';
-}
-
-json_t *iso_export_json_text(const char *text)
-{
-	char copy[1024];
-	snprintf(copy, sizeof copy, "%s", text);
-	iso_export_clean(copy);
-	return json_string(copy);
+	iso_json_append(facts, list, iso_json_readable(line));
 }

@@ -47,15 +47,14 @@ static const iso_record_format safir_records = {.name = "SAFIR list-mode",
 						.free = free};
 
 static iso_status load_scanner(const char *path, const iso_export_options *options, iso_crystal_grid *grid,
-			       iso_scanner **scanner, json_t *facts, iso_error *err)
+			       iso_scanner **scanner, iso_json *facts, iso_error *err)
 {
 	if (options->crystal_map_path) {
 		const iso_status status = iso_crystal_map_load(options->crystal_map_path, scanner, grid, err);
 		if (status != ISO_OK) return status;
 		(*scanner)->calibration_factor = options->calibration_factor;
 		(*scanner)->calibration_uncertainty = options->calibration_uncertainty;
-		json_object_set_new(facts, "crystal_map",
-				    iso_export_json_text(iso_base_name(options->crystal_map_path)));
+		iso_json_put(facts, "crystal_map", iso_json_readable(iso_base_name(options->crystal_map_path)));
 		return ISO_OK;
 	}
 	if (!options->count_only)
@@ -72,16 +71,17 @@ iso_status iso_safir_open(const char *path, const iso_export_options *options, i
 	iso_acquisition acquisition = iso_acquisition_unknown();
 	acquisition.modality = ISO_MODALITY_PET;
 	safir_format *format = calloc(1, sizeof *format);
-	json_t *facts =
-	    json_pack("{s:s, s:o}", "format", safir_records.name, "data", iso_export_json_text(iso_base_name(path)));
+	iso_json facts = iso_json_begin();
+	iso_json_put(&facts, "format", json_string(safir_records.name));
+	iso_json_put(&facts, "data", iso_json_readable(iso_base_name(path)));
 	iso_status status = ISO_OK;
-	if (!format || !facts) status = iso_fail_memory(err, "reading an export", sizeof *format);
+	if (!format) status = iso_fail_memory(err, "reading an export", sizeof *format);
 	if (status == ISO_OK) status = iso_export_merge(&acquisition, &options->stated, path, err);
-	if (status == ISO_OK) status = load_scanner(path, options, &format->grid, &scanner, facts, err);
+	if (status == ISO_OK) status = load_scanner(path, options, &format->grid, &scanner, &facts, err);
 	if (status != ISO_OK) {
 		iso_scanner_free(scanner);
 		free(format);
-		json_decref(facts);
+		iso_json_end(&facts);
 		return status;
 	}
 	/* What the format does not state is what the user stated: the scanner's name too. */
@@ -92,5 +92,5 @@ iso_status iso_safir_open(const char *path, const iso_export_options *options, i
 				      .format = format,
 				      .stated_duration_s = options->stated.duration_s};
 	/* The tags' zero is the clock of the electronics: the first tag is the start. */
-	return iso_record_stream_open(&file, scanner, &acquisition, facts, out, err);
+	return iso_record_stream_open(&file, scanner, &acquisition, &facts, out, err);
 }

@@ -99,6 +99,8 @@ static void system_errors(void)
 	errno = EACCES;
 	iso_fail_errno(&err, "out.h5", "cannot write");
 	CU_ASSERT(strstr(err.remedy, "permissions") != NULL);
+	errno = ENOMEM;
+	CU_ASSERT_EQUAL(iso_fail_errno(&err, "folder", "cannot open"), ISO_NO_MEMORY);
 	CU_ASSERT_EQUAL(iso_fail_memory(&err, "an image", 4096), ISO_NO_MEMORY);
 	CU_ASSERT(strstr(err.message, "an image (4096 bytes)") != NULL);
 }

@@ -227,7 +227,7 @@ static bool run_once(const iso_scenario *scenario, unsigned long fail_at, bool a
 		printf("# or the error is empty\n");
 		good = false;
 	}
-	if (!good || (state.fired && *status != ISO_NO_MEMORY)) {
+	if (!good || (state.fired ? *status != ISO_NO_MEMORY : *status != ISO_OK)) {
 		printf("# allocation %lu%s fails: status '%s'; ", fail_at, all_later ? " and all later" : "",
 		       iso_status_name(*status));
 		iso_test_print_error(&err);

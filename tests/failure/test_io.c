@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "isotrace/dicom.h"
+#include "isotrace/exports.h"
+#include "isotrace/listmode.h"
 #include "isotrace/nifti.h"
 #include "tests/failure/inject.h"
 #include "tests/harness.h"
@@ -70,8 +73,114 @@ static void volumes(void)
 	iso_volume_free(given_volume);
 }
 
+static const iso_ring_description rings = {
+    .name = "small", .rings = 3, .crystals_per_ring = 24, .radius_mm = 30, .ring_spacing_mm = 4};
+
+static iso_status drain(iso_events *events, iso_error *err)
+{
+	static iso_event batch[1024];
+	size_t count = 1;
+	iso_status status = ISO_OK;
+	while (status == ISO_OK && count) status = iso_events_read(events, batch, 1024, &count, err);
+	return status;
+}
+
+static iso_status write_listmode(const char *folder, iso_error *err)
+{
+	iso_scanner *scanner = NULL;
+	iso_listmode_writer *writer = NULL;
+	const iso_acquisition facts = iso_acquisition_unknown();
+	const iso_event_counts counts = {.records = 20000, .prompts = 20000};
+	iso_status status = iso_scanner_from_rings(&rings, &scanner, err);
+	if (status == ISO_OK)
+		status =
+		    iso_listmode_create(in(folder, "new.lm.h5"), scanner, &facts, "{\"by\": \"a test\"}", &writer, err);
+	for (uint32_t n = 0; status == ISO_OK && n < 20000; n++) {
+		const iso_event event = {.time_ms = 10 * n, .element = {n % 24, 24 + n % 48}};
+		status = iso_listmode_append(writer, &event, 1, err);
+	}
+	if (status == ISO_OK)
+		status = iso_listmode_commit(writer, &counts, 200, err);
+	else
+		iso_listmode_discard(writer);
+	iso_scanner_free(scanner);
+	return status;
+}
+
+static iso_status read_listmode(const char *folder, iso_error *err)
+{
+	iso_events *events = NULL;
+	iso_status status = iso_listmode_open(iso_test_path("given.lm.h5"), &events, err);
+	if (status == ISO_OK) status = drain(events, err);
+	if (status == ISO_OK) status = iso_events_seek(events, 100, err);
+	if (status == ISO_OK) status = iso_listmode_write_all(in(folder, "copy.lm.h5"), events, NULL, NULL, NULL, err);
+	iso_events_close(events);
+	return status;
+}
+
+static void listmode(void)
+{
+	iso_error err;
+	ISO_ASSERT_OK(write_listmode(iso_test_folder(), &err), err);
+	CU_ASSERT_EQUAL_FATAL(rename(iso_test_path("new.lm.h5"), iso_test_path("given.lm.h5")), 0);
+	iso_fail_every_allocation(&(iso_scenario){.run = write_listmode});
+	iso_fail_every_allocation(&(iso_scenario){.run = read_listmode});
+}
+
+static char export_path[PATH_MAX], map_path[PATH_MAX];
+
+static iso_status read_export(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_export_options options = iso_export_options_default();
+	if (map_path[0]) options.crystal_map_path = map_path;
+	options.allow_truncated = true;
+	iso_events *events = NULL;
+	iso_status status = iso_export_open(export_path, &options, &events, err);
+	iso_event batch[16];
+	size_t count;
+	if (status == ISO_OK) status = iso_events_read(events, batch, 16, &count, err);
+	if (status == ISO_OK) status = iso_events_seek(events, 3, err);
+	iso_events_close(events);
+	return status;
+}
+
+static void petlink(void)
+{
+	map_path[0] = '\0';
+	if (!iso_shared_data("mmr_listmode/PET_ACQ_small.l.hdr.STIR", export_path)) ISO_SKIP("no shared data");
+	iso_fail_every_allocation(&(iso_scenario){.run = read_export});
+}
+
+static void safir(void)
+{
+	if (!iso_shared_data("safir_virtual/point_5.clm.safir", export_path) ||
+	    !iso_shared_data("safir_virtual/crystal_map_front.txt", map_path))
+		ISO_SKIP("no shared data");
+	iso_fail_every_allocation(&(iso_scenario){.run = read_export});
+}
+
+static iso_status write_dicom(const char *folder, iso_error *err)
+{
+	const iso_dicom_dose dose = {
+	    .injected_bq = 7e6, .injection_utc_s = given_volume->acquisition.injection_utc_s, .body_mass_g = 20};
+	iso_dicom_subject subject = iso_dicom_subject_unknown();
+	strcpy(subject.patient_id, "M01");
+	strcpy(subject.species, "mouse");
+	return iso_dicom_write_pet(in(folder, "series"), given_volume, &dose, &subject, NULL, err);
+}
+
+static void dicom(void)
+{
+	iso_error err;
+	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
+	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
+	iso_volume_free(given_volume);
+}
+
 static const iso_test tests[] = {
-    {"NIfTI images", nifti},
-    {"volumes with sidecar and replicates", volumes},
+    {"NIfTI images", nifti},        {"volumes with sidecar and replicates", volumes},
+    {"native list-mode", listmode}, {"PETLINK export", petlink},
+    {"SAFIR export", safir},        {"DICOM series", dicom},
 };
 ISO_TEST_MAIN("memory, io", tests)
