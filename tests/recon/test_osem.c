@@ -227,7 +227,7 @@ static void test_same_bits(void)
 	o.randoms = ISO_RANDOMS_DELAYED;
 	o.psf_fwhm_mm = 3;
 	o.subsets = 3;
-	o.iterations = 2;
+	o.iterations = 1;
 	o.replicates = 2;
 	o.threads = 1;
 	iso_volume *first = reconstruct_scene(&c, &o);
@@ -235,7 +235,7 @@ static void test_same_bits(void)
 	const struct {
 		int threads;
 		uint64_t bytes;
-	} ways[] = {{2, 0}, {3, 0}, {8, 0}, {1, 1}, {3, 1}};
+	} ways[] = {{2, 0}, {3, 0}, {8, 1}};
 	for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
 		o.threads = ways[w].threads;
 		o.max_memory_bytes = ways[w].bytes;
