@@ -9,6 +9,8 @@
 #define PI 3.14159265358979323846
 /* No phantom has more: the ray's boundaries live on the stack. */
 #define MOST_SHAPES 256
+/* Dry air at 20 degrees C and 101.3 kPa. */
+static const double air_density_g_ml = 0.0012;
 
 /* rotation_deg about the fixed x, then y, then z axis: R = Rz Ry Rx. */
 static void rotation(const double degrees[3], double r[3][3])
@@ -120,13 +122,21 @@ static bool ray_stretch(const iso_body_shape *shape, const double p[3], const do
 	return true;
 }
 
-double iso_body_optical_depth(const iso_body *body, const double point_mm[3], const double direction[3])
+/* A ray cut into pieces, each owned by one shape. */
+typedef struct ray_pieces {
+	double edge[2 * MOST_SHAPES];
+	const iso_body_shape *owner[2 * MOST_SHAPES]; /* of [edge[i], edge[i + 1]]; NULL: air */
+	int edges;
+} ray_pieces;
+
+static void cut_ray(const iso_body *body, const double point_mm[3], const double direction[3], ray_pieces *pieces)
 {
-	double from[MOST_SHAPES], to[MOST_SHAPES], mu[MOST_SHAPES], edge[2 * MOST_SHAPES];
+	double from[MOST_SHAPES], to[MOST_SHAPES], *edge = pieces->edge;
+	const iso_body_shape *shape[MOST_SHAPES];
 	int hits = 0, edges = 0;
 	for (size_t s = 0; s < body->shapes; s++) {
 		if (!ray_stretch(&body->shape[s], point_mm, direction, &from[hits], &to[hits])) continue;
-		mu[hits] = body->shape[s].mu_per_mm;
+		shape[hits] = &body->shape[s];
 		const double both[2] = {from[hits], to[hits]};
 		for (int b = 0; b < 2; b++) { /* keep the edges sorted */
 			int at = edges++;
@@ -136,17 +146,42 @@ double iso_body_optical_depth(const iso_body *body, const double point_mm[3], co
 		hits++;
 	}
 	/* Between neighbouring edges one shape owns the ray: the last of those that hold the stretch. */
-	double depth = 0;
 	for (int i = 0; i + 1 < edges; i++) {
-		const double length = edge[i + 1] - edge[i], middle = 0.5 * (edge[i] + edge[i + 1]);
-		if (length <= 0) continue;
-		for (int h = hits; h-- > 0;)
-			if (middle > from[h] && middle < to[h]) {
-				depth += mu[h] * length;
-				break;
-			}
+		const double middle = 0.5 * (edge[i] + edge[i + 1]);
+		pieces->owner[i] = NULL;
+		for (int h = hits; h-- > 0 && !pieces->owner[i];)
+			if (middle > from[h] && middle < to[h]) pieces->owner[i] = shape[h];
 	}
+	pieces->edges = edges;
+}
+
+double iso_body_optical_depth(const iso_body *body, const double point_mm[3], const double direction[3])
+{
+	ray_pieces pieces;
+	cut_ray(body, point_mm, direction, &pieces);
+	double depth = 0;
+	for (int i = 0; i + 1 < pieces.edges; i++)
+		if (pieces.owner[i]) depth += pieces.owner[i]->mu_per_mm * (pieces.edge[i + 1] - pieces.edge[i]);
 	return depth;
+}
+
+double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const double direction[3], double water_mm)
+{
+	ray_pieces pieces;
+	cut_ray(body, point_mm, direction, &pieces);
+	double at = 0;
+	for (int i = 0; i + 1 < pieces.edges; i++) {
+		const double air = pieces.edge[i] - at;
+		if (air * air_density_g_ml >= water_mm) break;
+		water_mm -= air * air_density_g_ml;
+		at = pieces.edge[i];
+		const double density = pieces.owner[i] ? pieces.owner[i]->density_g_ml : air_density_g_ml;
+		const double length = pieces.edge[i + 1] - at;
+		if (length * density >= water_mm) return at + water_mm / density;
+		water_mm -= length * density;
+		at += length;
+	}
+	return at + water_mm / air_density_g_ml;
 }
 
 /* How far the shape reaches from its centre along a unit vector. */

@@ -36,6 +36,9 @@ bool iso_body_shape_holds(const iso_body_shape *shape, const double point_mm[3])
 int iso_body_owner(const iso_body *body, size_t first, const double point_mm[3]);
 /* Integral of mu from point_mm along the unit vector to infinity (no unit). */
 double iso_body_optical_depth(const iso_body *body, const double point_mm[3], const double direction[3]);
+/* How far a particle gets that stops after water_mm of water: its path from point_mm along the unit vector through the
+ * shapes' densities, and through air outside them. */
+double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const double direction[3], double water_mm);
 /* Largest distance of the shape from the axis x = y = 0, and from the plane z = 0. */
 double iso_body_shape_reach_mm(const iso_body_shape *shape);
 double iso_body_shape_axial_reach_mm(const iso_body_shape *shape);

@@ -42,14 +42,8 @@ iso_status iso_positron_range_find(const char *nuclide, iso_positron_range *rang
 			"the positron range of %s is not known to the simulation", nuclide);
 }
 
-void iso_positron_displacement(const iso_positron_range *range, double density_g_ml, iso_random *random,
-			       double displacement_mm[3])
+double iso_positron_water_mm(const iso_positron_range *range, iso_random *random)
 {
 	const double scale = range->scale_mm[draw_uniform(random) < range->near_probability ? 0 : 1];
-	const double radius = -log(draw_uniform(random) * draw_uniform(random)) * scale / density_g_ml;
-	const double z = 2 * draw_uniform(random) - 1, azimuth = 6.283185307179586 * draw_uniform(random);
-	const double rho = radius * sqrt(1 - z * z);
-	displacement_mm[0] = rho * cos(azimuth);
-	displacement_mm[1] = rho * sin(azimuth);
-	displacement_mm[2] = radius * z;
+	return -log(draw_uniform(random) * draw_uniform(random)) * scale;
 }

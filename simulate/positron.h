@@ -18,8 +18,7 @@ typedef struct iso_positron_range {
 
 /* A nuclide without a row: ISO_BAD_INPUT. */
 iso_status iso_positron_range_find(const char *nuclide, iso_positron_range *range, iso_error *err);
-/* A displacement in matter of the density. */
-void iso_positron_displacement(const iso_positron_range *range, double density_g_ml, iso_random *random,
-			       double displacement_mm[3]);
+/* A distance in water. */
+double iso_positron_water_mm(const iso_positron_range *range, iso_random *random);
 
 #endif

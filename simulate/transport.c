@@ -96,9 +96,13 @@ void iso_transport_emit(const iso_transport *t, iso_random *random, double point
 		point_of_shape(&t->body.shape[s], random, point_mm);
 	} while (iso_body_owner(&t->body, s + 1, point_mm) >= 0);
 	if (!t->scene->positron_range) return;
-	double displacement[3];
-	iso_positron_displacement(&t->range, t->body.shape[s].density_g_ml, random, displacement);
-	for (int a = 0; a < 3; a++) point_mm[a] += displacement[a];
+	/* Straight on, until the matter on the way equals the distance in water: a positron that leaves the lung stops
+	 * soon behind its surface. */
+	const double water_mm = iso_positron_water_mm(&t->range, random);
+	const double z = 2 * draw_uniform(random) - 1, azimuth = TWO_PI * draw_uniform(random), rho = sqrt(1 - z * z);
+	const double direction[3] = {rho * cos(azimuth), rho * sin(azimuth), z};
+	const double path_mm = iso_body_travel_mm(&t->body, point_mm, direction, water_mm);
+	for (int a = 0; a < 3; a++) point_mm[a] += path_mm * direction[a];
 }
 
 /* The emission points, the azimuths and the cotangents of the polar angle for which photons meet the crystals. */

@@ -78,6 +78,12 @@ static void test_optical_depth(void)
 	ISO_ASSERT_NEAR(iso_body_optical_depth(&body, beside, x), 0.01 * 12, 1e-12);
 	const double back[3] = {-1, 0, 0};
 	ISO_ASSERT_NEAR(iso_body_optical_depth(&body, outside, back), 0, 0);
+	/* Travel is the same walk the other way round: what 6 mm and 4 mm of the two densities and 20 mm of air (0.0012 g/mL)
+	 * stop, ends there; half of the first density's part ends at 2 mm. */
+	const double inner = body.shape[1].density_g_ml, outer = body.shape[0].density_g_ml;
+	ISO_ASSERT_NEAR(iso_body_travel_mm(&body, centre, x, 2 * inner), 2, 1e-12);
+	ISO_ASSERT_NEAR(iso_body_travel_mm(&body, centre, x, 6 * inner + 3 * outer), 9, 1e-12);
+	ISO_ASSERT_NEAR(iso_body_travel_mm(&body, centre, x, 6 * inner + 4 * outer + 0.0012 * 20), 30, 1e-9);
 	iso_body_free(&body);
 	iso_scene_free(scene);
 	/* A cylinder along z of half axes 3, 5 and half length 10, turned by 90 degrees about x: its axis is now y, its

@@ -23,6 +23,18 @@ static void test_solid_angle(void)
 	iso_scene_free(scene);
 }
 
+/* A ball of water of 15 mm about the source. */
+static void put_in_water(iso_scene *scene)
+{
+	iso_shape *shape = scene->phantom.shape;
+	shape[1] = shape[0];
+	shape[0].half_axes_mm[0] = shape[0].half_axes_mm[1] = shape[0].half_axes_mm[2] = 15;
+	shape[0].organ = 1;
+	scene->phantom.organ[1] =
+	    (iso_phantom_organ){.name = "water", .label = 2, .density_g_per_ml = 1, .mu_per_cm = 0.096};
+	scene->phantom.organs = scene->phantom.shapes = 2;
+}
+
 /* In the middle of a ball of water of 15 mm every line of response crosses 30 mm of it: exp(-0.096 * 3) of the pairs survive. The
  * source's own size (0.2 mm) changes the chords by less than 1e-4. */
 static void test_attenuation(void)
@@ -32,13 +44,7 @@ static void test_attenuation(void)
 		iso_scene *scene = scene_of_point(centre, 2e6, 2);
 		scene->seed += (uint64_t)on;
 		scene->attenuation = on;
-		iso_shape *shape = scene->phantom.shape;
-		shape[1] = shape[0];
-		shape[0].half_axes_mm[0] = shape[0].half_axes_mm[1] = shape[0].half_axes_mm[2] = 15;
-		shape[0].organ = 1;
-		scene->phantom.organ[1] =
-		    (iso_phantom_organ){.name = "water", .label = 2, .density_g_per_ml = 1, .mu_per_cm = 0.096};
-		scene->phantom.organs = scene->phantom.shapes = 2;
+		put_in_water(scene);
 		trues[on] = (double)simulate(scene, 2, NULL).trues;
 		iso_scene_free(scene);
 	}
@@ -53,6 +59,7 @@ static void test_decay(void)
 	iso_scene *scene = scene_of_point(centre, 2000, 1800);
 	strcpy(scene->nuclide, "C-11");
 	scene->positron_range = true;
+	put_in_water(scene);
 	kept events = {.events = NULL};
 	(void)simulate(scene, 2, &events);
 	const double lambda = log(2) / (20.361 * 60), all = 1 - exp(-lambda * 1800);
@@ -108,6 +115,7 @@ static void test_threads(void)
 	for (int run = 0; run < 3; run++) {
 		iso_scene *scene = scene_of_point(point, 2e8, 5e-3);
 		scene->positron_range = scene->acollinearity = scene->attenuation = scene->randoms = true;
+		put_in_water(scene);
 		scene->detector.max_transaxial_offset_mm = 12;
 		scene->detector.max_axial_difference_mm = 20;
 		(void)simulate(scene, run + 1, &events[run]);
