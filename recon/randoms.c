@@ -93,7 +93,7 @@ static bool columns_allowed(const columns *c, size_t u, size_t v, double *across
 	const double dx = (double)q[0] - (double)p[0], dy = (double)q[1] - (double)p[1];
 	*across = dx * dx + dy * dy;
 	if (isinf(c->scanner->rule.max_transaxial_offset_mm)) return true;
-	const double cross = (double)p[0] * dy - (double)p[1] * dx,
+	const double cross = (double)p[0] * (double)q[1] - (double)p[1] * (double)q[0],
 		     widest = c->scanner->rule.max_transaxial_offset_mm + 1e-3;
 	return *across > 0 ? cross * cross <= widest * widest * *across
 			   : (double)p[0] * (double)p[0] + (double)p[1] * (double)p[1] <= widest * widest;

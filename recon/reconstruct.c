@@ -315,7 +315,8 @@ static iso_status prepare(job *j, iso_error *err)
 	if (status == ISO_OK) {
 		iso_image_free(j->sensitivity);
 		j->sensitivity = blurred;
-	}
+	} else
+		iso_image_free(blurred);
 	return status;
 }
 

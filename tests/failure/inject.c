@@ -227,12 +227,14 @@ static bool run_once(const iso_scenario *scenario, unsigned long fail_at, bool a
 		printf("# or the error is empty\n");
 		good = false;
 	}
-	if (!good || (state.fired ? *status != ISO_NO_MEMORY : *status != ISO_OK)) {
+	const bool as_wanted =
+	    state.fired ? *status == ISO_NO_MEMORY || (scenario->may_recover && *status == ISO_OK) : *status == ISO_OK;
+	if (!good || !as_wanted) {
 		printf("# allocation %lu%s fails: status '%s'; ", fail_at, all_later ? " and all later" : "",
 		       iso_status_name(*status));
 		iso_test_print_error(&err);
 	}
-	CU_ASSERT(good);
+	CU_ASSERT(good && as_wanted);
 	return state.fired;
 }
 
@@ -248,10 +250,6 @@ void iso_fail_every_allocation(const iso_scenario *scenario)
 	unsigned long tried = 0;
 	CU_ASSERT(allocations > 0);
 	for (unsigned long n = 1; n <= allocations; n += step)
-		for (int all_later = 0; all_later < 2; all_later++) {
-			const bool fired = run_once(scenario, n, all_later, &status);
-			if (fired) CU_ASSERT_EQUAL(status, ISO_NO_MEMORY);
-			tried += fired;
-		}
+		for (int all_later = 0; all_later < 2; all_later++) tried += run_once(scenario, n, all_later, &status);
 	printf("# %lu allocations, %lu failures injected\n", allocations, tried);
 }

@@ -20,6 +20,9 @@ typedef struct iso_scenario {
 	iso_status (*run)(const char *folder, iso_error *err);
 	/* What may lie in the folder after a failure, NULL-terminated: all else is half-written. NULL: nothing may. */
 	const char *const *may_remain;
+	/* The library may do without what it did not get. run must then check that its result is the same and
+	 * return something else when it is not. */
+	bool may_recover;
 	/* Largest number of allocations to fail one by one; with more of them an even sample of so many. 0: 1000. */
 	unsigned max_runs;
 } iso_scenario;

@@ -83,8 +83,100 @@ static void sensitivity(void)
 	finish();
 }
 
+enum { EVENTS = 3000 };
+static iso_event list[EVENTS];
+static iso_image *oblique_mu;
+
+/* All that a reconstruction can be asked for, small. */
+static iso_status reconstruct(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_acquisition facts = iso_acquisition_unknown();
+	facts.modality = ISO_MODALITY_PET;
+	facts.duration_s = 30;
+	facts.start_utc_s = 1773480413;
+	strcpy(facts.nuclide, "Cu-64");
+	const iso_frame frames[2] = {{0, 10}, {10, 20}};
+	iso_recon_options options = iso_recon_options_default();
+	options.grid = grid;
+	options.iterations = 1;
+	options.subsets = 2;
+	options.psf_fwhm_mm = 4;
+	options.post_filter = (iso_filter){.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = 5};
+	options.randoms = ISO_RANDOMS_DELAYED;
+	options.mu = oblique_mu;
+	options.frame = frames;
+	options.frames = 2;
+	options.decay_correction = true;
+	options.dead_time_factor = 1;
+	options.replicates = 2;
+	options.threads = 2;
+	iso_events *events = NULL;
+	iso_volume *volume = NULL;
+	iso_status status = iso_nuclide_find("Cu-64", NULL, &options.nuclide, err);
+	if (status == ISO_OK) status = iso_events_from_array(list, EVENTS, scanner, &facts, &events, err);
+	if (status == ISO_OK) status = iso_reconstruct(events, &options, &volume, err);
+	/* Without memory for all events they are read anew in each pass: the result must be the same to the last bit. */
+	static float first[2 * 8 * 8 * 4];
+	static bool known;
+	if (status == ISO_OK && !known) memcpy(first, volume->voxels, sizeof first);
+	if (status == ISO_OK && known && memcmp(first, volume->voxels, sizeof first) != 0) status = ISO_BAD_INPUT;
+	known |= status == ISO_OK;
+	iso_volume_free(volume);
+	iso_events_close(events);
+	return status;
+}
+
+static void reconstruction(void)
+{
+	prepare();
+	iso_error err;
+	const iso_grid finer =
+	    iso_grid_centred((const size_t[]){10, 10, 6}, (const double[]){2, 2, 2}, (const double[]){1, 0, 0});
+	ISO_ASSERT_OK(iso_image_create(&finer, ISO_UNIT_PER_CM, &oblique_mu, &err), err);
+	for (uint32_t n = 0; n < EVENTS; n++)
+		list[n] = (iso_event){.time_ms = 10 * n,
+				      .element = {n % 24, 24 * (n % 3) + (n + 12 + n % 5 - 2) % 24},
+				      .kind = n % 6 == 0 ? ISO_EVENT_DELAYED : ISO_EVENT_PROMPT};
+	iso_fail_every_allocation(&(iso_scenario){.run = reconstruct, .max_runs = 110, .may_recover = true});
+	iso_image_free(oblique_mu);
+	finish();
+}
+
+static iso_status filter(const char *folder, iso_error *err)
+{
+	(void)folder;
+	static float voxels[8 * 8 * 4];
+	const iso_filter butterworth = {.kind = ISO_FILTER_BUTTERWORTH, .cutoff_per_mm = 0.1, .order = 2};
+	return iso_filter_apply(&butterworth, &grid, voxels, 1, err);
+}
+
+static iso_status randoms(const char *folder, iso_error *err)
+{
+	(void)folder;
+	static uint64_t sums[72];
+	static float singles[72];
+	for (int e = 0; e < 72; e++) sums[e] = 100 + (uint64_t)e;
+	iso_status status = iso_randoms_from_delayeds(scanner, sums, singles, err);
+	/* The table of columns that see each other is only kept when there is memory for it. */
+	static float first[72];
+	if (status == ISO_OK && first[0] > 0 && memcmp(first, singles, sizeof first) != 0) status = ISO_BAD_INPUT;
+	if (status == ISO_OK) memcpy(first, singles, sizeof first);
+	return status;
+}
+
+static void filter_and_randoms(void)
+{
+	prepare();
+	iso_fail_every_allocation(&(iso_scenario){.run = filter});
+	iso_fail_every_allocation(&(iso_scenario){.run = randoms, .may_recover = true});
+	finish();
+}
+
 static const iso_test tests[] = {
     {"projector", projector},
     {"sensitivity image and its cache", sensitivity},
+    {"filter and randoms", filter_and_randoms},
+    {"reconstruction", reconstruction},
 };
 ISO_TEST_MAIN("memory, recon", tests)
