@@ -215,7 +215,7 @@ static double default_voxel_mm(const iso_scanner *s)
 {
 	const double width = fmin(s->element_size_mm[0], s->element_size_mm[1]);
 	if (width > 0) return width / 2;
-	double nearest2 = INFINITY;
+	double nearest2 = (double)INFINITY;
 	for (uint32_t e = 1; e < s->elements; e++) {
 		double d2 = 0;
 		for (int k = 0; k < 3; k++) {
@@ -231,7 +231,8 @@ static double default_voxel_mm(const iso_scanner *s)
  * across the line is lost to the crystals' depth anyway); along z, the crystals. At most 400 voxels along an axis. */
 static void choose_grid(arguments *a, const iso_scanner *s)
 {
-	double low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY};
+	double low[3] = {(double)INFINITY, (double)INFINITY, (double)INFINITY},
+	       high[3] = {-(double)INFINITY, -(double)INFINITY, -(double)INFINITY};
 	for (uint32_t e = 0; e < s->elements; e++)
 		for (int k = 0; k < 3; k++) {
 			const double x = (double)s->position_mm[3 * (size_t)e + (size_t)k];

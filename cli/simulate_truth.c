@@ -177,7 +177,7 @@ iso_status truth_read_uptakes(const char *path, iso_scene *scene, iso_error *err
 		const char *organ = iso_csv_field(csv, row, name);
 		size_t o = 0;
 		while (o < scene->phantom.organs && strcmp(scene->phantom.organ[o].name, organ) != 0) o++;
-		double value = NAN;
+		double value = (double)NAN;
 		status = iso_csv_number(csv, row, uptake, &value, err);
 		if (status == ISO_OK && o == scene->phantom.organs)
 			status =

@@ -19,12 +19,12 @@ iso_modality iso_modality_from_text(const char *text)
 iso_acquisition iso_acquisition_unknown(void)
 {
 	return (iso_acquisition){
-	    .start_utc_s = NAN,
-	    .duration_s = NAN,
-	    .injection_utc_s = NAN,
-	    .injected_activity_bq = NAN,
-	    .energy_window_kev = {NAN, NAN},
-	    .half_life_s = NAN,
-	    .branching_fraction = NAN,
+	    .start_utc_s = (double)NAN,
+	    .duration_s = (double)NAN,
+	    .injection_utc_s = (double)NAN,
+	    .injected_activity_bq = (double)NAN,
+	    .energy_window_kev = {(double)NAN, (double)NAN},
+	    .half_life_s = (double)NAN,
+	    .branching_fraction = (double)NAN,
 	};
 }

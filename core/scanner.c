@@ -26,11 +26,12 @@ iso_status iso_scanner_create(uint32_t elements, const char *name, iso_scanner *
 	snprintf(scanner->name, sizeof scanner->name, "%s", name);
 	scanner->modality = ISO_MODALITY_PET;
 	scanner->elements = elements;
-	for (int a = 0; a < 3; a++) scanner->element_size_mm[a] = NAN;
-	scanner->attenuation_per_mm = NAN;
-	scanner->rule = (iso_pair_rule){.max_axial_difference_mm = INFINITY, .max_transaxial_offset_mm = INFINITY};
-	scanner->calibration_factor = NAN;
-	scanner->calibration_uncertainty = NAN;
+	for (int a = 0; a < 3; a++) scanner->element_size_mm[a] = (double)NAN;
+	scanner->attenuation_per_mm = (double)NAN;
+	scanner->rule =
+	    (iso_pair_rule){.max_axial_difference_mm = (double)INFINITY, .max_transaxial_offset_mm = (double)INFINITY};
+	scanner->calibration_factor = (double)NAN;
+	scanner->calibration_uncertainty = (double)NAN;
 	*out = scanner;
 	return ISO_OK;
 }

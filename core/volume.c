@@ -34,9 +34,9 @@ iso_status iso_volume_create(const iso_grid *grid, iso_unit unit, size_t frames,
 	volume->frames = frames;
 	volume->replicates = replicates;
 	volume->acquisition = iso_acquisition_unknown();
-	volume->decay_reference_s = NAN;
-	volume->half_life_s = volume->branching_fraction = NAN;
-	volume->calibration_factor = volume->calibration_uncertainty = NAN;
+	volume->decay_reference_s = (double)NAN;
+	volume->half_life_s = volume->branching_fraction = (double)NAN;
+	volume->calibration_factor = volume->calibration_uncertainty = (double)NAN;
 	*out = volume;
 	return ISO_OK;
 }

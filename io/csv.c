@@ -219,7 +219,7 @@ iso_status iso_csv_number(const iso_csv *csv, size_t row, int column, double *va
 {
 	const char *text = iso_csv_field(csv, row, column);
 	char *end;
-	*value = NAN;
+	*value = (double)NAN;
 	if (!*text) return ISO_OK;
 	*value = strtod(text, &end);
 	/* strtod also takes hexadecimal, which in a table is a slip. */

@@ -140,14 +140,14 @@ static double number(reader *r, const char *key, const char *value)
 {
 	if (!value) {
 		refuse(r, key, NULL, "add it; docs/scene-file.md lists the keys", "is missing");
-		return NAN;
+		return (double)NAN;
 	}
 	char *end;
 	errno = 0;
 	const double result = strtod(value, &end);
 	if (end == value || *end || errno == ERANGE || !isfinite(result)) {
 		refuse(r, key, value, "give a plain number in the unit that the key names", "is not a number");
-		return NAN;
+		return (double)NAN;
 	}
 	return result;
 }
@@ -193,7 +193,7 @@ static void words(reader *r, const char *key, const char *value, bool needed, ch
 
 static double moment(reader *r, const char *key, const char *value)
 {
-	double utc_s = NAN;
+	double utc_s = (double)NAN;
 	if (!value) refuse(r, key, NULL, "add it, as in 2026-03-14T09:00:00Z", "is missing");
 	if (r->status == ISO_OK && iso_time_parse(value, r->path, &utc_s, NULL) != ISO_OK)
 		refuse(r, key, value, "give date, time and zone, as in 2026-03-14T09:00:00Z", "is not a moment");
@@ -211,7 +211,7 @@ static void read_detector(reader *r, const detector_text *in, iso_scene *scene)
 	d->rings.rings = (uint32_t)whole(r, "rings", in->rings, 1, 10000);
 	d->rings.crystals_per_ring = (uint32_t)whole(r, "crystals_per_ring", in->crystals_per_ring, 3, 100000);
 	d->rings.radius_mm = number(r, "radius_mm", in->radius_mm);
-	d->rings.mean_depth_mm = number_or(r, "mean_depth_mm", in->mean_depth_mm, NAN);
+	d->rings.mean_depth_mm = number_or(r, "mean_depth_mm", in->mean_depth_mm, (double)NAN);
 	d->rings.ring_spacing_mm = number(r, "ring_spacing_mm", in->ring_spacing_mm);
 	d->rings.first_angle_rad =
 	    number_or(r, "first_angle_deg", in->first_angle_deg, 0) * 3.14159265358979323846 / 180;
@@ -223,11 +223,13 @@ static void read_detector(reader *r, const detector_text *in, iso_scene *scene)
 	d->time_resolution_ps = number(r, "time_resolution_ps", in->time_resolution_ps);
 	d->tof_bin_ps = number_or(r, "tof_bin_ps", in->tof_bin_ps, 0);
 	d->coincidence_window_ns = number(r, "coincidence_window_ns", in->coincidence_window_ns);
-	d->max_transaxial_offset_mm = number_or(r, "max_transaxial_offset_mm", in->max_transaxial_offset_mm, INFINITY);
-	d->max_axial_difference_mm = number_or(r, "max_axial_difference_mm", in->max_axial_difference_mm, INFINITY);
-	scene->calibration_factor = number_or(r, "calibration_factor", in->calibration_factor, NAN);
+	d->max_transaxial_offset_mm =
+	    number_or(r, "max_transaxial_offset_mm", in->max_transaxial_offset_mm, (double)INFINITY);
+	d->max_axial_difference_mm =
+	    number_or(r, "max_axial_difference_mm", in->max_axial_difference_mm, (double)INFINITY);
+	scene->calibration_factor = number_or(r, "calibration_factor", in->calibration_factor, (double)NAN);
 	scene->calibration_uncertainty =
-	    number_or(r, "calibration_uncertainty_percent", in->calibration_uncertainty_percent, NAN) / 100;
+	    number_or(r, "calibration_uncertainty_percent", in->calibration_uncertainty_percent, (double)NAN) / 100;
 }
 
 static void read_facts(reader *r, const scene_text *in, iso_scene *scene)

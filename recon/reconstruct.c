@@ -25,9 +25,9 @@ iso_recon_options iso_recon_options_default(void)
 				   .iterations = 4,
 				   .subsets = 8,
 				   .decay_correction = true,
-				   .dead_time_factor = NAN,
-				   .calibration_factor = NAN,
-				   .calibration_uncertainty = NAN,
+				   .dead_time_factor = (double)NAN,
+				   .calibration_factor = (double)NAN,
+				   .calibration_uncertainty = (double)NAN,
 				   .randoms = ISO_RANDOMS_NONE};
 }
 
@@ -102,8 +102,8 @@ static iso_selection select_frame(const job *j, const iso_frame *frame)
 {
 	iso_selection s = {.events = j->events,
 			   .first = j->first,
-			   .start_ms = -INFINITY,
-			   .end_ms = INFINITY,
+			   .start_ms = -(double)INFINITY,
+			   .end_ms = (double)INFINITY,
 			   .subsets = j->options->subsets,
 			   .replicates = 1};
 	if (j->options->frame) {

@@ -98,7 +98,7 @@ static bool ray_stretch(const iso_body_shape *shape, const double p[3], const do
 		b += e[i] * u[i];
 		c += u[i] * u[i];
 	}
-	double t0 = -INFINITY, t1 = INFINITY;
+	double t0 = -(double)INFINITY, t1 = (double)INFINITY;
 	if (a > 1e-300) {
 		const double root = b * b - a * c;
 		if (root <= 0) return false;

@@ -35,7 +35,7 @@ static void every_enumerator_has_a_text(void)
 	for (int a = 0; a < ISO_REJECT_REASONS; a++) CU_ASSERT(strcmp(iso_reject_text(a), "unknown reason") != 0);
 	CU_ASSERT_STRING_EQUAL(iso_reject_text(ISO_REJECT_REASONS), "unknown reason");
 	for (int m = ISO_MODALITY_UNKNOWN; m <= ISO_MODALITY_SPECT; m++)
-		CU_ASSERT_EQUAL(iso_modality_from_text(iso_modality_text((iso_modality)m)), m);
+		CU_ASSERT_EQUAL((int)iso_modality_from_text(iso_modality_text((iso_modality)m)), m);
 	CU_ASSERT_EQUAL(iso_modality_from_text("MR"), ISO_MODALITY_UNKNOWN);
 }
 

@@ -37,7 +37,7 @@ static iso_image *resampled(const iso_image *source, const iso_grid *target, flo
 static void units(void)
 {
 	for (int u = ISO_UNIT_UNKNOWN; u <= ISO_UNIT_MM; u++)
-		CU_ASSERT_EQUAL(iso_unit_from_text(iso_unit_text((iso_unit)u)), u);
+		CU_ASSERT_EQUAL((int)iso_unit_from_text(iso_unit_text((iso_unit)u)), u);
 	CU_ASSERT_EQUAL(iso_unit_from_text("Bq/ml"), ISO_UNIT_UNKNOWN); /* nothing is guessed */
 	CU_ASSERT_STRING_EQUAL(iso_unit_text(ISO_UNIT_BQ_PER_ML), "Bq/mL");
 }
@@ -103,14 +103,14 @@ static void bad_grids(void)
 	CU_ASSERT_STRING_EQUAL(err.file, "x.nii");
 	bad.size[1] = 70000;
 	CU_ASSERT_EQUAL(iso_grid_check(&bad, NULL, &err), ISO_BAD_INPUT);
-	static const double sizes[] = {0, -1, NAN, INFINITY};
+	static const double sizes[] = {0, -1, (double)NAN, (double)INFINITY};
 	for (int i = 0; i < 4; i++) {
 		bad = good;
 		bad.voxel_mm[2] = sizes[i];
 		CU_ASSERT_EQUAL(iso_grid_check(&bad, NULL, &err), ISO_BAD_INPUT);
 	}
 	bad = good;
-	bad.origin_mm[0] = NAN;
+	bad.origin_mm[0] = (double)NAN;
 	CU_ASSERT_EQUAL(iso_grid_check(&bad, NULL, &err), ISO_BAD_INPUT);
 	bad = good;
 	bad.direction[1][0] = 0.1; /* sheared */
@@ -119,7 +119,7 @@ static void bad_grids(void)
 	bad = good;
 	bad.direction[1][1] = 2; /* no unit vector */
 	CU_ASSERT_EQUAL(iso_grid_check(&bad, NULL, &err), ISO_BAD_INPUT);
-	bad.direction[1][1] = NAN;
+	bad.direction[1][1] = (double)NAN;
 	CU_ASSERT_EQUAL(iso_grid_check(&bad, NULL, &err), ISO_BAD_INPUT);
 	iso_image *image = (iso_image *)&err;
 	CU_ASSERT_EQUAL(iso_image_create(&bad, ISO_UNIT_MM, &image, &err), ISO_BAD_INPUT);

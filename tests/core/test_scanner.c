@@ -83,10 +83,10 @@ static void impossible_rings(void)
 	bad[0].rings = 0;
 	bad[1].crystals_per_ring = 1;
 	bad[2].radius_mm = 0;
-	bad[3].radius_mm = NAN;
+	bad[3].radius_mm = (double)NAN;
 	bad[4].ring_spacing_mm = -1;
-	bad[5].mean_depth_mm = INFINITY;
-	bad[6].first_angle_rad = NAN;
+	bad[5].mean_depth_mm = (double)INFINITY;
+	bad[6].first_angle_rad = (double)NAN;
 	bad[7].rings = bad[7].crystals_per_ring = 70000; /* 4.9e9 elements: more than 32 bits hold */
 	for (int i = 0; i < 8; i++) {
 		iso_scanner *scanner = (iso_scanner *)&good;
@@ -107,7 +107,7 @@ static void check_finds(void)
 		case 2: scanner->efficiency[5] = -1; break;
 		case 3: scanner->efficiency[5] = INFINITY; break;
 		case 4: scanner->rule.max_axial_difference_mm = -1; break;
-		case 5: scanner->rule.min_distance_mm = NAN; break;
+		case 5: scanner->rule.min_distance_mm = (double)NAN; break;
 		case 6: scanner->tof = (iso_tof){.bins = 4, .bin_ps = 100, .fwhm_ps = 500}; break;
 		case 7: scanner->tof = (iso_tof){.bins = 5, .bin_ps = 0, .fwhm_ps = 500}; break;
 		case 8: scanner->elements = 1; break;
@@ -126,14 +126,14 @@ static void pair_rule(void)
 	/* Seen along z the chord between crystals that are n steps of 45 degrees apart passes the axis at
 	 * 100 cos(22.5 n degrees): 92.388, 70.711, 38.268, 0 mm for n = 1..4; its length is 200 sin(22.5 n): 76.537, 141.42,
 	 * 184.78, 200 mm. Rings are 10 mm apart. */
-	static const double offset_mm[] = {NAN, 92.38795, 70.71068, 38.26834, 0},
+	static const double offset_mm[] = {(double)NAN, 92.38795, 70.71068, 38.26834, 0},
 			    length_mm[] = {0, 76.53669, 141.42136, 184.77591, 200};
 	iso_scanner *scanner = ring_of_eight();
 	for (uint32_t n = 1; n <= 4; n++)
 		for (uint32_t ring = 0; ring < 3; ring++) {
 			const uint32_t a = 3, b = ring * 8 + (3 + n) % 8;
-			scanner->rule =
-			    (iso_pair_rule){.max_axial_difference_mm = INFINITY, .max_transaxial_offset_mm = INFINITY};
+			scanner->rule = (iso_pair_rule){.max_axial_difference_mm = (double)INFINITY,
+							.max_transaxial_offset_mm = (double)INFINITY};
 			CU_ASSERT(iso_scanner_pair_allowed(scanner, a, b));
 			scanner->rule.max_transaxial_offset_mm = offset_mm[n] + 0.01;
 			CU_ASSERT(iso_scanner_pair_allowed(scanner, a, b));
@@ -141,12 +141,12 @@ static void pair_rule(void)
 			CU_ASSERT(iso_scanner_pair_allowed(scanner, a, b));
 			scanner->rule.max_transaxial_offset_mm = offset_mm[n] - 0.01;
 			if (n < 4) CU_ASSERT(!iso_scanner_pair_allowed(scanner, a, b)); /* 4 passes through the axis */
-			scanner->rule.max_transaxial_offset_mm = INFINITY;
+			scanner->rule.max_transaxial_offset_mm = (double)INFINITY;
 			scanner->rule.max_axial_difference_mm = 10.0 * ring;
 			CU_ASSERT(iso_scanner_pair_allowed(scanner, a, b));
 			scanner->rule.max_axial_difference_mm = 10.0 * ring - 0.01;
 			CU_ASSERT(!iso_scanner_pair_allowed(scanner, a, b));
-			scanner->rule.max_axial_difference_mm = INFINITY;
+			scanner->rule.max_axial_difference_mm = (double)INFINITY;
 			const double distance = hypot(length_mm[n], 10.0 * ring);
 			scanner->rule.min_distance_mm = distance - 0.01;
 			CU_ASSERT(iso_scanner_pair_allowed(scanner, a, b));
@@ -154,7 +154,7 @@ static void pair_rule(void)
 			CU_ASSERT(!iso_scanner_pair_allowed(scanner, a, b));
 		}
 	/* Parallel to the axis: the line passes it at the crystals' own 100 mm. */
-	scanner->rule = (iso_pair_rule){.max_axial_difference_mm = INFINITY, .max_transaxial_offset_mm = 99};
+	scanner->rule = (iso_pair_rule){.max_axial_difference_mm = (double)INFINITY, .max_transaxial_offset_mm = 99};
 	CU_ASSERT(!iso_scanner_pair_allowed(scanner, 1, 9));
 	scanner->rule.max_transaxial_offset_mm = 100.1;
 	CU_ASSERT(iso_scanner_pair_allowed(scanner, 1, 9));

@@ -9,7 +9,7 @@
 
 static void check(const char *text, double expected_s)
 {
-	double utc_s = NAN;
+	double utc_s = (double)NAN;
 	iso_error err;
 	ISO_ASSERT_OK(iso_time_parse(text, NULL, &utc_s, &err), err);
 	ISO_ASSERT_NEAR(utc_s, expected_s, 1e-6);
@@ -108,8 +108,8 @@ static void texts(void)
 	CU_ASSERT_STRING_EQUAL(iso_time_text(1709208000.25, text), "2024-02-29T12:00:00.250000Z");
 	/* Rounds up into the next second and never writes a sixtieth second. */
 	CU_ASSERT_STRING_EQUAL(iso_time_text(59.9999999, text), "1970-01-01T00:01:00Z");
-	CU_ASSERT_STRING_EQUAL(iso_time_text(NAN, text), "");
-	CU_ASSERT_STRING_EQUAL(iso_time_text(INFINITY, text), "");
+	CU_ASSERT_STRING_EQUAL(iso_time_text((double)NAN, text), "");
+	CU_ASSERT_STRING_EQUAL(iso_time_text((double)INFINITY, text), "");
 	CU_ASSERT_STRING_EQUAL(iso_time_text(1e12, text), "");
 	CU_ASSERT_STRING_EQUAL(iso_time_text(-1e11, text), "");
 	/* What is written is read back: to the microsecond, here 80 years of 37-hour steps. */
@@ -131,7 +131,7 @@ static void dicom_parts(void)
 	iso_time_dicom(1709251199.9999998, date, time);
 	CU_ASSERT_STRING_EQUAL(date, "20240301");
 	CU_ASSERT_STRING_EQUAL(time, "000000.000000");
-	iso_time_dicom(NAN, date, time);
+	iso_time_dicom((double)NAN, date, time);
 	CU_ASSERT_STRING_EQUAL(date, "");
 	CU_ASSERT_STRING_EQUAL(time, "");
 	iso_time_dicom(-1e11, date, time); /* year -1199: more digits than a DICOM date has */

@@ -141,9 +141,10 @@ static void numbers(void)
 		const char *text;
 		double value; /* NAN: refused */
 	} rows[] = {
-	    {"1.5", 1.5},     {"-2e3", -2000}, {"+.25", 0.25}, {"0", 0},      {"1 000", NAN},
-	    {"\"1,5\"", NAN}, {"5 g", NAN},    {"0x10", NAN},  {"inf", NAN},  {"nan", NAN},
-	    {"1e999", NAN},   {"-", NAN},      {"1.2.3", NAN}, {"five", NAN},
+	    {"1.5", 1.5},           {"-2e3", -2000},          {"+.25", 0.25},         {"0", 0},
+	    {"1 000", (double)NAN}, {"\"1,5\"", (double)NAN}, {"5 g", (double)NAN},   {"0x10", (double)NAN},
+	    {"inf", (double)NAN},   {"nan", (double)NAN},     {"1e999", (double)NAN}, {"-", (double)NAN},
+	    {"1.2.3", (double)NAN}, {"five", (double)NAN},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char text[64];

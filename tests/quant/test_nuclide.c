@@ -156,12 +156,12 @@ static void decay(void)
 	/* One half-life halves, minus two quadruple. */
 	ISO_ASSERT_NEAR(iso_decay_factor(100, 100), 0.5, 1e-15);
 	ISO_ASSERT_NEAR(iso_decay_factor(100, -200), 4, 1e-14);
-	CU_ASSERT_EQUAL(iso_decay_factor(INFINITY, 1e9), 1);
+	CU_ASSERT_EQUAL(iso_decay_factor((double)INFINITY, 1e9), 1);
 	/* From 0 to one half-life: T/ln2 * (1 - 1/2) = 100 * 0.5 / 0.693147180559945 = 72.1347520444482 s;
 	 * a half-life later it is half of that. */
 	ISO_ASSERT_NEAR(iso_decay_integral_s(100, 0, 100), 72.1347520444482, 1e-11);
 	ISO_ASSERT_NEAR(iso_decay_integral_s(100, 100, 100), 36.0673760222241, 1e-11);
-	CU_ASSERT_EQUAL(iso_decay_integral_s(INFINITY, 50, 7), 7);
+	CU_ASSERT_EQUAL(iso_decay_integral_s((double)INFINITY, 50, 7), 7);
 	/* 1 us of In-111: 1 - x/2 with x = 1e-6 * ln2 / 242343 s = 2.9e-12, lost by 1 - exp(-x) at 1e-4 of it. */
 	ISO_ASSERT_NEAR(iso_decay_integral_s(242343.36, 0, 1e-6) / 1e-6, 1, 1e-11);
 	/* The factors that DICOM readers of F-18 and Cu-64 at 600 s must show: duration / integral. */

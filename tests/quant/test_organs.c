@@ -9,8 +9,8 @@
 #include "tests/harness.h"
 
 static const iso_organ two[] = {
-    {1, "liver", 1.05, 0.01, NAN, NAN},
-    {2, "spleen", 1.05, 0.01, NAN, NAN},
+    {1, "liver", 1.05, 0.01, (double)NAN, (double)NAN},
+    {2, "spleen", 1.05, 0.01, (double)NAN, (double)NAN},
 };
 
 static iso_image *labels_on(const iso_grid *grid)

@@ -183,7 +183,7 @@ static void bad_volume(void)
 {
 	make_inputs(ISO_UNIT_COUNTS_PER_S_MM, START, 1);
 	refused(ARGUMENTS, "missing calibration", "v.nii.gz");
-	make_inputs(ISO_UNIT_BQ_PER_ML, NAN, 1);
+	make_inputs(ISO_UNIT_BQ_PER_ML, (double)NAN, 1);
 	refused(ARGUMENTS, "when it was acquired", "v.nii.gz");
 	make_inputs(ISO_UNIT_BQ_PER_ML, START - 7200, 1);
 	refused(ARGUMENTS, "before the injection", "v.nii.gz");

@@ -27,15 +27,15 @@ static iso_biodistribution *example(const char *subject)
 	snprintf(out->group, sizeof out->group, "PEG, 5 kDa");
 	out->dose = (iso_dose){.nuclide = "Cu-64",
 			       .before = {12e6, 1773478800},
-			       .after = {0, NAN},
+			       .after = {0, (double)NAN},
 			       .injection_utc_s = 1773480600,
 			       .relative_uncertainty = 0.02,
-			       .body_mass_g = NAN,
-			       .body_mass_uncertainty_g = NAN};
+			       .body_mass_g = (double)NAN,
+			       .body_mass_uncertainty_g = (double)NAN};
 	out->injected_bq = 11676961.5;
 	out->injected_relative_uncertainty = 0.02;
 	out->expected_percent_id = 100;
-	out->decay_reference_s = out->branching_fraction = NAN;
+	out->decay_reference_s = out->branching_fraction = (double)NAN;
 	out->frames = 2;
 	out->organs = 2;
 	out->frame = calloc(2, sizeof *out->frame);
@@ -55,8 +55,8 @@ static iso_biodistribution *example(const char *subject)
 					    .activity_bq = 123456.789,
 					    .percent_id = -1e-5,
 					    .percent_id_per_g = 9.52380952380952 + (double)f,
-					    .suv_bw = NAN,
-					    .u_counting = NAN,
+					    .suv_bw = (double)NAN,
+					    .u_counting = (double)NAN,
 					    .u_total = 0.05,
 					    .degrees_of_freedom = f ? 12.5 : (double)INFINITY};
 			snprintf(row->organ, sizeof row->organ, "%s", o ? "the \"left\" kidney" : "liver");
@@ -71,7 +71,7 @@ static iso_biodistribution *example(const char *subject)
 
 static double number(const iso_csv *csv, size_t row, const char *column)
 {
-	double value = NAN;
+	double value = (double)NAN;
 	const int c = iso_csv_column(csv, column);
 	CU_ASSERT(c >= 0);
 	CU_ASSERT_EQUAL(iso_csv_number(csv, row, c, &value, NULL), ISO_OK);

@@ -57,11 +57,11 @@ static iso_organs *cube_organ(const iso_volume *volume, double density_u, double
 static iso_dose dose_of(const char *nuclide, double activity_bq, double before_s)
 {
 	iso_dose dose = {.before = {activity_bq, START - before_s},
-			 .after = {0, NAN},
+			 .after = {0, (double)NAN},
 			 .injection_utc_s = START - before_s,
-			 .relative_uncertainty = NAN,
-			 .body_mass_g = NAN,
-			 .body_mass_uncertainty_g = NAN};
+			 .relative_uncertainty = (double)NAN,
+			 .body_mass_g = (double)NAN,
+			 .body_mass_uncertainty_g = (double)NAN};
 	snprintf(dose.nuclide, sizeof dose.nuclide, "%s", nuclide);
 	return dose;
 }
@@ -81,7 +81,7 @@ static void by_hand(void)
 {
 	const double T = 45721.44;
 	iso_volume *volume = volume_of("Cu-64", T, 1000, 1000, 2, 0);
-	iso_organs *organs = cube_organ(volume, 0.0105, NAN, NAN);
+	iso_organs *organs = cube_organ(volume, 0.0105, (double)NAN, (double)NAN);
 	iso_dose dose = dose_of("Cu-64", 20e3, T);
 	dose.body_mass_g = 20;
 	dose.excreted_percent_id = 90;
@@ -111,7 +111,7 @@ static void by_hand(void)
 
 	/* Not decay-corrected: the frame's mean is C0 x integral / duration, with a closed form by hand:
 	 * 1000 Bq/mL x (T / ln2 / 600) x (1 - 2^(-600/T)). */
-	volume->decay_reference_s = NAN;
+	volume->decay_reference_s = (double)NAN;
 	const double mean[2] = {1000 * T / log(2) / 600 * (1 - exp2(-600 / T)),
 				1000 * T / log(2) / 1800 * (exp2(-600 / T) - exp2(-2400 / T))};
 	for (size_t v = 0; v < 2000; v++) volume->voxels[v] = (float)mean[v / 1000];
@@ -144,7 +144,7 @@ static void components_by_hand(void)
 		iso_volume *volume = volume_of("Cu-64", 45721.44, 1000, cold ? 0 : 1000, 1, 0);
 		volume->calibration_uncertainty = 0.03;
 		volume->branching_fraction = 0.1752;
-		iso_organs *organs = cube_organ(volume, 0.0105, NAN, NAN);
+		iso_organs *organs = cube_organ(volume, 0.0105, (double)NAN, (double)NAN);
 		iso_dose dose = dose_of("Cu-64", 20e3, 36000);
 		/* The syringe was read two hours before: the half-life acts over 2 h + 10 h + half of the frame (to 1e-3,
 		 * for the middle of the frame is not quite the mean of its decays). */
@@ -189,7 +189,7 @@ static void boundary_of_fractions(void)
 	for (size_t v = 0; v < 1000; v++) volume->voxels[v] = along[v % 10];
 	const double centre[3] = {-0.5 + 0.25, 0.5, 0.5}; /* voxel 4's centre is at -0.5 mm */
 	const iso_grid one = iso_grid_centred((const size_t[3]){1, 1, 1}, (const double[3]){1, 1, 1}, centre);
-	const iso_organ organ = {1, "tumour", 1.05, 0, NAN, NAN};
+	const iso_organ organ = {1, "tumour", 1.05, 0, (double)NAN, (double)NAN};
 	iso_image *labels;
 	iso_organs *organs;
 	iso_biodistribution *result;
@@ -219,7 +219,7 @@ static void replicates_by_hand(void)
 		for (size_t v = 0; v < 1000; v++) volume->replicate_voxels[r * 1000 + v] = levels[r];
 	const double u = sqrt(20000.0 / 3) / 2 / 1000;
 	volume->calibration_uncertainty = u;
-	iso_organs *organs = cube_organ(volume, 0, NAN, NAN);
+	iso_organs *organs = cube_organ(volume, 0, (double)NAN, (double)NAN);
 	iso_dose dose = dose_of("Cu-64", 5e3, 0);
 	dose.relative_uncertainty = 0;
 	iso_biodistribution *result;
@@ -249,7 +249,7 @@ static void monte_carlo(void)
 	iso_volume *volume = volume_of("Sc-44", T, 1000, 1000, 1, 0);
 	volume->calibration_uncertainty = 0.03;
 	volume->branching_fraction = 0.9427;
-	iso_organs *organs = cube_organ(volume, 0.02, NAN, NAN);
+	iso_organs *organs = cube_organ(volume, 0.02, (double)NAN, (double)NAN);
 	iso_dose dose = dose_of("Sc-44", 5e6, delay);
 	dose.before.utc_s -= 3600;
 	dose.after = (iso_assay){1e6, dose.injection_utc_s + 1800};
@@ -295,7 +295,7 @@ static void coverage(void)
 	enum { TRIALS = 2000, REPLICATES = 4 };
 	iso_volume *volume = volume_of("Cu-64", 45721.44, 1000, 1000, 1, REPLICATES);
 	volume->calibration_uncertainty = 0;
-	iso_organs *organs = cube_organ(volume, 0, NAN, NAN);
+	iso_organs *organs = cube_organ(volume, 0, (double)NAN, (double)NAN);
 	iso_dose dose = dose_of("Cu-64", 1e5, 0);
 	dose.relative_uncertainty = 0;
 	const double truth = 100 * 1000 / 1.05 / 1e5;
@@ -323,19 +323,19 @@ static void coverage(void)
 static void mass_balance(void)
 {
 	iso_volume *volume = volume_of("Cu-64", 45721.44, 1000, 1000, 1, 0);
-	iso_organs *organs = cube_organ(volume, 0.0105, NAN, NAN);
+	iso_organs *organs = cube_organ(volume, 0.0105, (double)NAN, (double)NAN);
 	/* Recovered: 1 kBq of `injected`. */
 	static const struct {
 		double injected, calibration, excreted;
 		bool warning;
 	} cases[] = {
-	    {1000, 0.02, 0, false},        /* 100 %ID */
-	    {1000 / 0.97, 0.02, 0, false}, /* 97 +- 1.94: 1.5 sigma */
-	    {1000 / 0.95, 0.02, 0, true},  /* 95 +- 1.9: 2.6 sigma */
-	    {1000 / 0.88, 0.1, 0, true},   /* 88 +- 8.8: 1.4 sigma, but 12 %ID are missing */
-	    {1000 / 0.88, 0.1, 12, false}, /* which have left */
-	    {1000 / 1.12, 0.1, 0, true},   /* 112: too much */
-	    {1000 / 0.92, NAN, 0, false},  /* how good that is cannot be said, and it is within 10 %ID */
+	    {1000, 0.02, 0, false},               /* 100 %ID */
+	    {1000 / 0.97, 0.02, 0, false},        /* 97 +- 1.94: 1.5 sigma */
+	    {1000 / 0.95, 0.02, 0, true},         /* 95 +- 1.9: 2.6 sigma */
+	    {1000 / 0.88, 0.1, 0, true},          /* 88 +- 8.8: 1.4 sigma, but 12 %ID are missing */
+	    {1000 / 0.88, 0.1, 12, false},        /* which have left */
+	    {1000 / 1.12, 0.1, 0, true},          /* 112: too much */
+	    {1000 / 0.92, (double)NAN, 0, false}, /* how good that is cannot be said, and it is within 10 %ID */
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		volume->calibration_uncertainty = cases[i].calibration;
@@ -371,12 +371,12 @@ static void refuse(const iso_volume *volume, const iso_organs *organs, const iso
 static void wrong_things(void)
 {
 	iso_volume *volume = volume_of("Cu-64", 45721.44, 1000, 1000, 1, 0);
-	iso_organs *organs = cube_organ(volume, 0.0105, NAN, NAN);
+	iso_organs *organs = cube_organ(volume, 0.0105, (double)NAN, (double)NAN);
 	iso_dose dose = dose_of("Cu-64", 1e5, 3600);
 	volume->unit = ISO_UNIT_COUNTS_PER_S_MM;
 	refuse(volume, organs, &dose, ISO_BAD_INPUT, "missing calibration");
 	volume->unit = ISO_UNIT_BQ_PER_ML;
-	volume->acquisition.start_utc_s = NAN;
+	volume->acquisition.start_utc_s = (double)NAN;
 	refuse(volume, organs, &dose, ISO_BAD_INPUT, "when it was acquired");
 	volume->acquisition.start_utc_s = START - 3601;
 	refuse(volume, organs, &dose, ISO_BAD_INPUT, "before the injection");

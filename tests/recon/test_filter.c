@@ -169,7 +169,7 @@ static void test_bad_filters(void)
 	float v[64] = {0};
 	iso_error err;
 	const iso_filter bad[] = {{.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = 0},
-				  {.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = NAN},
+				  {.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = (double)NAN},
 				  {.kind = ISO_FILTER_BUTTERWORTH, .cutoff_per_mm = -1, .order = 2},
 				  {.kind = ISO_FILTER_BUTTERWORTH, .cutoff_per_mm = 0.1, .order = 0}};
 	for (size_t n = 0; n < sizeof bad / sizeof *bad; n++) {

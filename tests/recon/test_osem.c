@@ -332,7 +332,7 @@ static void test_decay_and_branching(void)
 	iso_volume *dynamic = reconstruct_scene(&c, &o);
 	o.nuclide = NULL;
 	o.calibrate = false;
-	o.dead_time_factor = NAN;
+	o.dead_time_factor = (double)NAN;
 	iso_volume *bare = reconstruct_scene(&c, &o);
 	const double late = 10 / (10 / log(2.0) * 0.25) * 3 / 0.5 * 1.25;
 	for (size_t j = n; j < 2 * n; j++)
@@ -525,7 +525,7 @@ static void test_refusals(void)
 	c.events[c.count / 2].element[1] = c.scanner->elements;
 	expect(&c, &good, ISO_BAD_INPUT, "names elements");
 	c.events[c.count / 2].element[1] = 0;
-	c.acquisition.duration_s = NAN;
+	c.acquisition.duration_s = (double)NAN;
 	expect(&c, &good, ISO_BAD_INPUT, "how long");
 	c.scanner->modality = ISO_MODALITY_SPECT;
 	c.acquisition.duration_s = 1;

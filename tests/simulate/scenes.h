@@ -24,7 +24,7 @@ static inline iso_scene *scene_of_point(const double point_mm[3], double activit
 		      .rings = 40,
 		      .crystals_per_ring = 160,
 		      .radius_mm = 40,
-		      .mean_depth_mm = NAN,
+		      .mean_depth_mm = (double)NAN,
 		      .ring_spacing_mm = 1.6,
 		      .crystal_size_mm = {1.57, 1.6, 10},
 		      .attenuation_per_mm = 0.087},
@@ -32,8 +32,8 @@ static inline iso_scene *scene_of_point(const double point_mm[3], double activit
 	    .energy_window_kev = {350, 650},
 	    .photofraction = 0.6,
 	    .coincidence_window_ns = 4,
-	    .max_transaxial_offset_mm = INFINITY,
-	    .max_axial_difference_mm = INFINITY,
+	    .max_transaxial_offset_mm = (double)INFINITY,
+	    .max_axial_difference_mm = (double)INFINITY,
 	};
 	scene->phantom.organ = calloc(2, sizeof *scene->phantom.organ);
 	scene->phantom.shape = calloc(2, sizeof *scene->phantom.shape);
@@ -49,7 +49,7 @@ static inline iso_scene *scene_of_point(const double point_mm[3], double activit
 	scene->start_utc_s = scene->injection_utc_s = 1.7e9;
 	scene->duration_s = duration_s;
 	scene->seed = 20260314;
-	scene->calibration_factor = scene->calibration_uncertainty = NAN;
+	scene->calibration_factor = scene->calibration_uncertainty = (double)NAN;
 	return scene;
 }
 
@@ -75,7 +75,7 @@ static inline iso_status keep(void *self, const iso_event *events, size_t count,
 static inline iso_simulation_counts simulate(iso_scene *scene, int threads, kept *events)
 {
 	iso_error err = {.status = ISO_OK};
-	iso_simulation_counts counts;
+	iso_simulation_counts counts = {0};
 	kept own = {.events = NULL};
 	const iso_event_sink sink = {.write = keep, .self = events ? events : &own};
 	iso_status status = iso_scene_prepare(scene, &err);
