@@ -16,7 +16,7 @@ typedef struct arguments {
 } arguments;
 
 enum {
-	KEY_TRUNCATED = 300,
+	KEY_COMPLETE = 300,
 	KEY_MAP,
 	KEY_DEPTH,
 	KEY_SCANNER,
@@ -34,7 +34,8 @@ enum {
 static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "native list-mode to write (.lm.h5); needed", 0},
     {"crystal-map", KEY_MAP, "FILE", 0, "SAFIR: text table of ring, det, [layer,] x, y, z in mm", 0},
-    {"allow-truncated", KEY_TRUNCATED, 0, 0, "accept a file with fewer records than its header says", 0},
+    {"require-complete", KEY_COMPLETE, 0, 0,
+     "refuse a file with fewer records than its header says, instead of warning", 0},
     {"mean-depth", KEY_DEPTH, "MM", 0,
      "PETLINK: mean depth of interaction behind the crystals' front faces, for a scanner that isotrace does not know",
      0},
@@ -93,7 +94,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case 'q': a->quiet = true; break;
 	case KEY_JSON: a->json = true; break;
 	case KEY_MAP: a->export.crystal_map_path = value; break;
-	case KEY_TRUNCATED: a->export.allow_truncated = true; break;
+	case KEY_COMPLETE: a->export.require_complete = true; break;
 	case KEY_DEPTH: take_number(a, "mean-depth", value, 0, 1000, &a->export.mean_depth_mm); break;
 	case KEY_SCANNER: take_text(a, "scanner", value, stated->scanner_name, sizeof stated->scanner_name); break;
 	case KEY_NUCLIDE: take_text(a, "nuclide", value, stated->nuclide, sizeof stated->nuclide); break;

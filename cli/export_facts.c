@@ -106,7 +106,7 @@ static void print_value(const json_t *value)
 				puts(json_string_value(item));
 			else
 				printf("%.9g%s", json_number_value(item),
-				       n + 1 < json_array_size(value) ? " x " : "\n");
+				       n + 1 < json_array_size(value) ? " to " : "\n");
 		}
 	} else if (json_is_object(value)) {
 		const char *key;

@@ -35,7 +35,7 @@ enum {
 	KEY_MEMORY,
 	KEY_THREADS,
 	KEY_MAP,
-	KEY_TRUNCATED,
+	KEY_COMPLETE,
 	KEY_DEPTH,
 	KEY_JSON
 };
@@ -68,7 +68,8 @@ static const struct argp_option option_table[] = {
     {NULL, 0, NULL, 0, "Scanner exports that are not native list-mode:", 4},
     {"crystal-map", KEY_MAP, "FILE", 0, "SAFIR: text table of ring, det, [layer,] x, y, z in mm", 4},
     {"mean-depth", KEY_DEPTH, "MM", 0, "PETLINK: mean depth of interaction, for an unknown scanner", 4},
-    {"allow-truncated", KEY_TRUNCATED, NULL, 0, "Accept a file with fewer records than its header says", 4},
+    {"require-complete", KEY_COMPLETE, NULL, 0,
+     "Refuse a file with fewer records than its header says, instead of warning", 4},
     {NULL, 0, NULL, 0, "Machine:", 5},
     {"sensitivity-cache", KEY_CACHE, "DIR", 0,
      "Keeps sensitivity images between runs; 'none'; default $XDG_CACHE_HOME/isotrace or ~/.cache/isotrace", 5},
@@ -145,7 +146,7 @@ static error_t parse_machine(int key, char *arg, arguments *a)
 	iso_error err;
 	switch (key) {
 	case KEY_MAP: a->export.crystal_map_path = arg; return 0;
-	case KEY_TRUNCATED: a->export.allow_truncated = true; return 0;
+	case KEY_COMPLETE: a->export.require_complete = true; return 0;
 	case KEY_DEPTH: take_number(a, "mean-depth", arg, 0, 1000, &a->export.mean_depth_mm); return 0;
 	case KEY_CACHE: a->cache = arg; return 0;
 	case KEY_LINES:
@@ -329,6 +330,7 @@ static iso_status prepare(arguments *a)
 		a->recon.mu = a->mu_image;
 	}
 	if (status != ISO_OK) return status;
+	iso_export_note_warnings(a->events, a->recon.progress);
 	choose_grid(a, iso_events_scanner(a->events));
 	choose_cache(a);
 	const iso_grid *g = &a->recon.grid;

@@ -124,6 +124,7 @@ static iso_status run_export(iso_job *job, const char *provenance, iso_error *er
 	iso_events *events = NULL;
 	ISO_TRY(iso_path_join(job->folder, LISTMODE, path, err));
 	ISO_TRY(iso_export_open(row->listmode, &options, &events, err));
+	iso_export_note_warnings(events, &job->progress);
 	const iso_status status = iso_listmode_write_all(path, events, provenance, &job->progress, NULL, err);
 	iso_events_close(events);
 	return status;

@@ -34,9 +34,9 @@ typedef struct iso_export_options {
 	double mean_depth_mm;
 	double calibration_factor;      /* for the scanner, see recon.h; NAN = not calibrated */
 	double calibration_uncertainty; /* relative, k = 1; NAN = not stated */
-	/* Accept a file that holds fewer records than its header says: what is there is read, and the provenance says
-	 * so. A record cut in two is refused all the same. */
-	bool allow_truncated;
+	/* A file that holds fewer whole records than its header says is refused; otherwise what is there is read, the
+	 * duration is that of its time tags, and a warning stays in the provenance. A record cut in two is always refused. */
+	bool require_complete;
 	/* Only the counts are wanted: a missing crystal map is no error, the stream's scanner then has no geometry. */
 	bool count_only;
 } iso_export_options;
@@ -51,6 +51,9 @@ iso_status iso_export_open(const char *path, const iso_export_options *options, 
 /* What the export said of itself, as a JSON object (format, files, header's facts, warnings: [texts]); valid until the
  * events are closed. NULL when the stream is not from an export. */
 const char *iso_export_provenance(const iso_events *events);
+
+/* Passes the warnings that the export's reader left in the provenance (cut short, ...) to progress->note, a line each. */
+void iso_export_note_warnings(const iso_events *events, const iso_progress *progress);
 
 /* The whole of an export into a native list-mode file, whose provenance has iso_export_provenance, the files' SHA-256 and
  * the options; what `isotrace convert` does. counts and provenance_json (to be freed with free()) may be NULL. */

@@ -100,6 +100,25 @@ static iso_status make_provenance(const char *path, const iso_export_options *op
 	return status;
 }
 
+void iso_export_note_warnings(const iso_events *events, const iso_progress *progress)
+{
+	const char *own = iso_export_provenance(events), *native = iso_listmode_provenance(events);
+	if (!progress || !progress->note) return;
+	json_t *facts = json_loads(own ? own : native ? native : "{}", 0, NULL);
+	const json_t *from = json_object_get(facts, "export"); /* a native file keeps its export's */
+	size_t n;
+	json_t *warning;
+	json_array_foreach(json_object_get(from ? from : facts, "warnings"), n, warning)
+	{
+		char line[512];
+		const char *text = json_string_value(warning);
+		snprintf(line, sizeof line, "warning: %s",
+			 text ? text : "the provenance has a warning that is no text");
+		progress->note(progress->user, line);
+	}
+	json_decref(facts);
+}
+
 iso_status iso_export_convert(const char *path, const iso_export_options *options, const char *listmode_path,
 			      const iso_progress *progress, iso_event_counts *counts, char **provenance_json,
 			      iso_error *err)
@@ -116,6 +135,7 @@ iso_status iso_export_convert(const char *path, const iso_export_options *option
 	if (status != ISO_OK) return status;
 	listener ear = {.progress = progress, .events = events, .records = (double)iso_record_stream_records(events)};
 	const iso_progress heard = {.report = progress && progress->report ? report : NULL, .user = &ear};
+	iso_export_note_warnings(events, progress);
 	status = make_provenance(path, options, events, &provenance, err);
 	if (status == ISO_OK)
 		status =

@@ -34,8 +34,8 @@ typedef struct iso_record_file {
 	/* As the header states them; 0 and NAN = not stated. */
 	uint64_t stated_records;
 	double stated_duration_s;
-	bool allow_truncated;
-	bool tags_from_start; /* the time tags count from acquisition.start_utc_s */
+	bool require_complete; /* fewer records than stated are an error and not a warning */
+	bool tags_from_start;  /* the time tags count from acquisition.start_utc_s */
 } iso_record_file;
 
 /* Takes ownership of file->format, scanner and facts (the JSON of iso_export_provenance, to which it adds). */

@@ -311,7 +311,7 @@ static iso_status open_stream(iso_petlink_header *h, const iso_export_options *o
 				      .format = format,
 				      .stated_records = h->words,
 				      .stated_duration_s = h->duration_s,
-				      .allow_truncated = options->allow_truncated || options->count_only,
+				      .require_complete = options->require_complete && !options->count_only,
 				      .tags_from_start = true};
 	return iso_record_stream_open(&file, scanner, &h->acquisition, &facts, out, err);
 }

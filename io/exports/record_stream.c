@@ -238,9 +238,9 @@ static iso_status check_size(record_stream *self, const iso_record_file *file, i
 	iso_json_put(facts, "records", json_integer((json_int_t)self->records));
 	if (!file->stated_records || file->stated_records == self->records) return ISO_OK;
 	const bool shorter = self->records < file->stated_records;
-	if (!shorter || !file->allow_truncated)
+	if (!shorter || file->require_complete)
 		return iso_fail(err, ISO_BAD_INPUT, self->path,
-				shorter ? "copy the file again, or accept what is there with --allow-truncated"
+				shorter ? "copy the file again, or leave out --require-complete to take what is there"
 					: "give the header that belongs to this file",
 				"the file holds %llu records, its header says %llu: %s",
 				(unsigned long long)self->records, (unsigned long long)file->stated_records,

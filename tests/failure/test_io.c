@@ -134,7 +134,6 @@ static iso_status read_export(const char *folder, iso_error *err)
 	(void)folder;
 	iso_export_options options = iso_export_options_default();
 	if (map_path[0]) options.crystal_map_path = map_path;
-	options.allow_truncated = true;
 	iso_events *events = NULL;
 	iso_status status = iso_export_open(export_path, &options, &events, err);
 	iso_event batch[16];

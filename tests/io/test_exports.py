@@ -98,8 +98,11 @@ def test_real_petlink():
         return 'no shared data'
     header = os.path.join(MMR, 'PET_ACQ_small.l.hdr.STIR')
     out = os.path.join(WORK, 'mmr.lm.h5')
-    refused(3, '331257106', '254816', '--allow-truncated', arguments=('convert', header, '-o', out), leaves=out)
-    code, text, errors = run('convert', header, '--allow-truncated', '--json', '-o', out)
+    refused(3, '331257106', '254816', '--require-complete', leaves=out,
+            arguments=('convert', header, '--require-complete', '-o', out))
+    code, text, errors = run('convert', header, '-o', out)
+    assert code == 0 and 'warning: truncated: 254816 of the 331257106' in errors, errors
+    code, text, errors = run('convert', header, '--json', '-o', out)
     assert code == 0 and errors == '', errors
     for facts in json.loads(text), info(header), info(os.path.join(MMR, 'small_listmode_file.l')), info(out):
         assert facts['prompts'] == 218881 and facts['delayeds'] == 35320 and facts['records'] == 254816
@@ -248,14 +251,15 @@ def test_headers_that_lie():
         assert sorted(os.listdir(os.path.dirname(path))) == ['small.l', 'small.l.hdr']
     # fewer and more records than stated
     path, out = small(stated=5000)
-    refused(3, '5000', '--allow-truncated', arguments=('convert', path, '--mean-depth', '0', '-o', out), leaves=out)
-    assert run('convert', path, '--mean-depth', '0', '--allow-truncated', '-o', out)[0] == 0
+    refused(3, '5000', leaves=out, arguments=('convert', path, '--mean-depth', '0', '--require-complete', '-o', out))
+    assert run('convert', path, '--mean-depth', '0', '-o', out)[0] == 0
+    os.remove(out)
     path, out = small(stated=4000)
-    refused(3, '4000', leaves=out, arguments=('convert', path, '--mean-depth', '0', '--allow-truncated', '-o', out))
+    refused(3, '4000', leaves=out, arguments=('convert', path, '--mean-depth', '0', '-o', out))
     # a record cut in two, with its place
     path, out = small(extra=b'\1\2\3')
     refused(3, f'byte {4 * 4004}', leaves=out,
-            arguments=('convert', path, '--mean-depth', '0', '--allow-truncated', '-o', out))
+            arguments=('convert', path, '--mean-depth', '0', '-o', out))
     # the same for info
     refused(3, f'byte {4 * 4004}', arguments=('info', path, '--json'))
 

@@ -117,10 +117,11 @@ static void real_stream(void)
 	iso_petlink_layout layout;
 	if (!iso_shared_data(HEADER, path)) ISO_SKIP("no shared data");
 	iso_export_options options = iso_export_options_default();
+	options.require_complete = true;
 	CU_ASSERT_EQUAL(iso_export_open(path, &options, &events, &err), ISO_BAD_INPUT);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "331257106"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.remedy, "--allow-truncated"));
-	options.allow_truncated = true;
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.remedy, "--require-complete"));
+	options.require_complete = false;
 	ISO_ASSERT_OK(iso_export_open(path, &options, &events, &err), err);
 	ISO_ASSERT_OK(iso_petlink_header_layout(path, &layout, &err), err);
 	CU_ASSERT_EQUAL(memcmp(&layout, &mmr, sizeof mmr), 0);
@@ -180,7 +181,6 @@ static void geometry(void)
 	iso_events *events;
 	if (!iso_shared_data(HEADER, path)) ISO_SKIP("no shared data");
 	iso_export_options options = iso_export_options_default();
-	options.allow_truncated = true;
 	ISO_ASSERT_OK(iso_export_open(path, &options, &events, &err), err);
 	const iso_scanner *s = iso_events_scanner(events);
 	ISO_ASSERT_NEAR(s->position_mm[0], 0, 1e-4);

@@ -10,7 +10,6 @@ static iso_events *open_scan(char path[PATH_MAX])
 	iso_export_options o = iso_export_options_default();
 	iso_events *events = NULL;
 	iso_error err;
-	o.allow_truncated = true;
 	ISO_ASSERT_OK(iso_export_open(path, &o, &events, &err), err);
 	return events;
 }
