@@ -60,9 +60,10 @@ def info(path, *more):
 
 
 def refused(code, *words, arguments, leaves=None):
-    """The exit code, a message of one line with these words, and no output."""
+    """The exit code, after any warnings a message of one line with these words, and no output."""
     got, _, text = run(*arguments)
     assert got == code, f'exit {got}, wanted {code}: {text}'
+    text = ''.join(line for line in text.splitlines(True) if not line.startswith('warning: '))
     assert text.startswith('isotrace: ') and text.count('\n') == 1, text
     for word in words:
         assert word in text, f'no {word!r} in {text}'
