@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "core/output.h"
 
 static void note(iso_json *json, int failed)
 {
@@ -118,4 +119,26 @@ iso_status iso_json_parse(const char *text, size_t size, const char *file, json_
 	if (where.line < 1) return iso_fail(err, ISO_BAD_INPUT, file, remedy, "this is no JSON: %s", where.text);
 	return iso_fail_at(err, ISO_BAD_INPUT, file, ISO_POSITION_LINE, where.line, remedy, "this is no JSON: %s",
 			   where.text);
+}
+
+iso_status iso_json_read(const char *path, json_t **out, iso_error *err)
+{
+	char *text;
+	size_t size;
+	*out = NULL;
+	iso_status status = iso_read_file(path, (size_t)256 << 20, &text, &size, err);
+	if (status != ISO_OK) return status;
+	status = iso_json_parse(text, size, path, out, err);
+	free(text);
+	return status;
+}
+
+iso_status iso_json_dump(const json_t *value, size_t flags, char **text, iso_error *err)
+{
+	errno = 0;
+	*text = value ? json_dumps(value, flags) : NULL;
+	if (*text && errno != ENOMEM) return ISO_OK;
+	free(*text);
+	*text = NULL;
+	return iso_fail_memory(err, "a JSON text", 0);
 }

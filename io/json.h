@@ -34,5 +34,10 @@ json_t *iso_json_readable(const char *text);
 
 /* Reads a text; what is no JSON: ISO_BAD_INPUT with the line. */
 iso_status iso_json_parse(const char *text, size_t size, const char *file, json_t **out, iso_error *err);
+/* The same of a whole file. */
+iso_status iso_json_read(const char *path, json_t **out, iso_error *err);
+/* json_dumps that does not lose a part of the text without a word: ISO_NO_MEMORY. value NULL: was not made for want of
+ * memory. */
+iso_status iso_json_dump(const json_t *value, size_t flags, char **text, iso_error *err);
 
 #endif

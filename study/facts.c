@@ -67,8 +67,8 @@ iso_status iso_fact_grid(json_t *facts, const char *key, const iso_grid *grid, i
 
 iso_status iso_facts_fingerprint(const json_t *facts, char hex[65], iso_error *err)
 {
-	char *text = json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-	if (!text) return iso_fail_memory(err, "the facts of a step", 0);
+	char *text;
+	ISO_TRY(iso_json_dump(facts, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17), &text, err));
 	iso_hash hash;
 	iso_hash_begin(&hash);
 	iso_hash_text(&hash, text);

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <limits.h>
 
+#include "io/json.h"
 #include "io/study_file.h"
 #include "isotrace/study.h"
 

@@ -36,8 +36,8 @@ iso_status iso_manifest_save(const iso_job *job, iso_error *err)
 {
 	char path[PATH_MAX];
 	ISO_TRY(iso_path_join(job->folder, MANIFEST, path, err));
-	char *text = json_dumps(job->manifest, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-	if (!text) return iso_fail_memory(err, "the manifest", 0);
+	char *text;
+	ISO_TRY(iso_json_dump(job->manifest, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17), &text, err));
 	const iso_status status = iso_write_if_changed(path, text, strlen(text), err);
 	free(text);
 	return status;

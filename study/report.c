@@ -2,6 +2,7 @@
  *
  * What stands in the study's own folder: the table of all subjects, and study.json, the record of what was done. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,8 +67,8 @@ static iso_status write_csv(const char *output, const iso_job *jobs, size_t coun
 
 static iso_status write_json(const char *path, json_t *content, iso_error *err)
 {
-	char *text = content ? json_dumps(content, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
-	if (!text) return iso_fail_memory(err, "the record of the study", 0);
+	char *text;
+	ISO_TRY(iso_json_dump(content, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17), &text, err));
 	const iso_status status = iso_write_if_changed(path, text, strlen(text), err);
 	free(text);
 	return status;
@@ -77,18 +78,17 @@ static iso_status write_json(const char *path, json_t *content, iso_error *err)
 static iso_status merge(json_t *all, const iso_job *job, iso_error *err)
 {
 	char path[PATH_MAX];
-	json_error_t where;
 	ISO_TRY(iso_path_join(job->folder, "biodistribution.json", path, err));
-	json_t *one = json_load_file(path, 0, &where);
-	if (!one)
-		return iso_fail_at(err, ISO_BAD_INPUT, path, ISO_POSITION_LINE, where.line,
-				   "remove the file and run again", "%s", where.text);
+	json_t *one;
+	ISO_TRY(iso_json_read(path, &one, err));
+	errno = 0;
 	int bad = 0;
 	if (!json_object_get(all, "units")) bad |= json_object_set(all, "units", json_object_get(one, "units"));
 	bad |= json_array_extend(json_object_get(all, "subjects"), json_object_get(one, "subjects"));
 	bad |=
 	    json_object_set(json_object_get(all, "provenance"), job->row->folder, json_object_get(one, "provenance"));
 	json_decref(one);
+	if (bad && errno == ENOMEM) return iso_fail_memory(err, "the table of all scans", 0);
 	return bad ? iso_fail(err, ISO_BAD_INPUT, path, "remove the file and run again", "it is not a result table")
 		   : ISO_OK;
 }

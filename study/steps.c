@@ -132,8 +132,8 @@ static iso_status run_export(iso_job *job, const char *provenance, iso_error *er
 
 static iso_status run_convert(iso_job *job, const json_t *facts, iso_error *err)
 {
-	char *provenance = json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS);
-	if (!provenance) return iso_fail_memory(err, "the provenance", 0);
+	char *provenance;
+	ISO_TRY(iso_json_dump(facts, JSON_COMPACT | JSON_SORT_KEYS, &provenance, err));
 	const iso_status status =
 	    job->row->scene[0] ? run_simulate(job, provenance, err) : run_export(job, provenance, err);
 	free(provenance);
@@ -343,9 +343,9 @@ static iso_status quantify(iso_job *job, const json_t *facts, const iso_volume *
 	iso_biodistribution *result = NULL;
 	ISO_TRY(read_dose(job, &dose, err));
 	ISO_TRY(iso_quantify(volume, organs, &dose, job->row->subject, job->row->group, &result, err));
-	char *provenance = json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS);
-	const iso_status status = provenance ? iso_biodistribution_write(job->folder, &result, 1, provenance, err)
-					     : iso_fail_memory(err, "the provenance", 0);
+	char *provenance;
+	iso_status status = iso_json_dump(facts, JSON_COMPACT | JSON_SORT_KEYS, &provenance, err);
+	if (status == ISO_OK) status = iso_biodistribution_write(job->folder, &result, 1, provenance, err);
 	if (status == ISO_OK) tell_warnings(job, result);
 	free(provenance);
 	iso_biodistribution_free(result);
