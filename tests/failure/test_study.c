@@ -88,7 +88,7 @@ static void study(void)
 	/* What was finished before the failure stays, to be resumed. */
 	static const char *const results[] = {"results", NULL};
 	iso_fail_every_allocation(
-	    &(iso_scenario){.run = run_study, .may_remain = results, .max_runs = 30, .may_recover = true});
+	    &(iso_scenario){.run = run_study, .may_remain = results, .max_runs = 15, .may_recover = true});
 }
 
 static const iso_test tests[] = {{"a study of one scan", study}};
