@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "isotrace/time.h"
+#include "quant/shares.h"
 #include "quant/uncertainty.h"
 
 #define MOST_WARNINGS (sizeof((iso_biodistribution *)0)->warnings / sizeof *((iso_biodistribution *)0)->warnings)
@@ -25,6 +26,7 @@ typedef struct work {
 	const iso_nuclide *nuclide;
 	iso_biodistribution *out;
 	float *fraction;    /* scratch, dense on the grid, zero */
+	float *share;       /* of the frame: the organs' parts of their voxels' activity */
 	double *replicates; /* scratch, one value per replicate */
 	size_t voxels;
 } work;
@@ -136,11 +138,13 @@ static double branching_uncertainty(const work *w)
 	return w->nuclide->branching_uncertainty / w->nuclide->branching_fraction;
 }
 
-static double organ_sum(const iso_organs *organs, size_t organ, const float *voxels)
+/* Replicates are summed with the shares of the whole data: these are no part of the noise. */
+static double organ_sum(const work *w, size_t organ, const float *voxels)
 {
+	const iso_organs *organs = w->organs;
 	double sum = 0;
 	for (size_t n = organs->first[organ]; n < organs->first[organ + 1]; n++)
-		sum += (double)organs->fraction[n] * (double)voxels[organs->voxel[n]];
+		sum += (double)w->share[n] * (double)voxels[organs->voxel[n]];
 	return sum;
 }
 
@@ -154,7 +158,7 @@ static void uncertainties(work *w, size_t frame, size_t organ, double sum, iso_u
 {
 	const iso_organ *what = &w->organs->organ[organ];
 	const size_t n = w->volume->replicates;
-	for (size_t r = 0; r < n; r++) w->replicates[r] = organ_sum(w->organs, organ, replicate(w, r, frame));
+	for (size_t r = 0; r < n; r++) w->replicates[r] = organ_sum(w, organ, replicate(w, r, frame));
 	row->u_counting = iso_relative_error_of_mean(w->replicates, n, sum);
 	row->u_calibration = w->volume->calibration_uncertainty;
 	row->u_injected = w->out->injected_relative_uncertainty;
@@ -184,7 +188,7 @@ static iso_status quantify_organ(work *w, size_t frame, size_t organ, iso_error 
 {
 	const iso_organ *what = &w->organs->organ[organ];
 	iso_uptake *row = &w->out->row[frame * w->out->organs + organ];
-	const double sum = organ_sum(w->organs, organ, w->volume->voxels + frame * w->voxels);
+	const double sum = organ_sum(w, organ, w->volume->voxels + frame * w->voxels);
 	if (!isfinite(sum))
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "reconstruct again",
 				"the volume holds values that are no numbers inside %s", what->name);
@@ -326,14 +330,18 @@ static iso_status quantify(work *w, iso_error *err)
 {
 	iso_status status = ISO_OK;
 	w->fraction = calloc(w->voxels, sizeof *w->fraction);
+	w->share = calloc(w->organs->first[w->organs->count] + 1, sizeof *w->share);
 	w->replicates = calloc(w->volume->replicates + 1, sizeof *w->replicates);
-	if (!w->fraction || !w->replicates)
+	if (!w->fraction || !w->share || !w->replicates)
 		status = iso_fail_memory(err, "the quantification", w->voxels * sizeof *w->fraction);
 	for (size_t f = 0; f < w->volume->frames && status == ISO_OK; f++) {
 		status = balance(w, f, err);
+		if (status == ISO_OK)
+			status = iso_shares_of_activity(w->organs, w->volume->voxels + f * w->voxels, w->share, err);
 		for (size_t o = 0; o < w->organs->count && status == ISO_OK; o++) status = quantify_organ(w, f, o, err);
 	}
 	free(w->fraction);
+	free(w->share);
 	free(w->replicates);
 	return status;
 }
