@@ -268,6 +268,7 @@ static iso_status write_json(const iso_output *output, iso_biodistribution *cons
 	json_t *subjects = json_array();
 	set_text(&json, json.root, "software", "isotrace " ISO_VERSION);
 	iso_json_put(&json, "units", units_json());
+	set_text(&json, json.root, "boundary_voxels", "shared by volume fraction x concentration");
 	for (size_t r = 0; r < count; r++) iso_json_append(&json, subjects, subject_json(&json, results[r]));
 	iso_json_put(&json, "subjects", subjects);
 	iso_json_put(&json, "provenance", provenance ? provenance : json_null());

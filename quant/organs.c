@@ -221,6 +221,7 @@ iso_status iso_organs_create(const iso_image *labels, const iso_organ *organs, s
 	if (status == ISO_OK && !(sum = calloc(iso_grid_voxels(grid), sizeof *sum)))
 		status = iso_fail_memory(err, "the organs", iso_grid_voxels(grid) * sizeof *sum);
 	size_t room = 0;
+	if (status == ISO_OK) made->sampled = !overlap.aligned;
 	for (size_t o = 0; o < count && status == ISO_OK; o++)
 		status = place_organ(&all, o, &overlap, sum, &room, made, err);
 	free(sum);

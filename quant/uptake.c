@@ -27,7 +27,7 @@ typedef struct work {
 	iso_biodistribution *out;
 	float *fraction;    /* scratch, dense on the grid, zero */
 	float *share;       /* of the frame: the organs' parts of their voxels' activity */
-	double *replicates; /* scratch, one value per replicate */
+	double *replicates; /* of the frame, per organ one value per replicate */
 	size_t voxels;
 } work;
 
@@ -138,7 +138,6 @@ static double branching_uncertainty(const work *w)
 	return w->nuclide->branching_uncertainty / w->nuclide->branching_fraction;
 }
 
-/* Replicates are summed with the shares of the whole data: these are no part of the noise. */
 static double organ_sum(const work *w, size_t organ, const float *voxels)
 {
 	const iso_organs *organs = w->organs;
@@ -153,13 +152,23 @@ static const float *replicate(const work *w, size_t number, size_t frame)
 	return w->volume->replicate_voxels + (number * w->volume->frames + frame) * w->voxels;
 }
 
+/* The shares rest on the same counts: with those of the whole data, replicates would scatter too little. */
+static void sum_replicates(work *w, size_t frame, iso_shares *shares)
+{
+	const size_t n = w->volume->replicates;
+	for (size_t r = 0; r < n; r++) {
+		iso_shares_of(shares, replicate(w, r, frame), w->share);
+		for (size_t o = 0; o < w->organs->count; o++)
+			w->replicates[o * n + r] = organ_sum(w, o, replicate(w, r, frame));
+	}
+}
+
 /* Components of the uncertainty and the total. */
 static void uncertainties(work *w, size_t frame, size_t organ, double sum, iso_uptake *row)
 {
 	const iso_organ *what = &w->organs->organ[organ];
 	const size_t n = w->volume->replicates;
-	for (size_t r = 0; r < n; r++) w->replicates[r] = organ_sum(w, organ, replicate(w, r, frame));
-	row->u_counting = iso_relative_error_of_mean(w->replicates, n, sum);
+	row->u_counting = iso_relative_error_of_mean(w->replicates + organ * n, n, sum);
 	row->u_calibration = w->volume->calibration_uncertainty;
 	row->u_injected = w->out->injected_relative_uncertainty;
 	row->u_half_life = half_life_uncertainty(w, frame);
@@ -331,16 +340,22 @@ static iso_status quantify(work *w, iso_error *err)
 	iso_status status = ISO_OK;
 	w->fraction = calloc(w->voxels, sizeof *w->fraction);
 	w->share = calloc(w->organs->first[w->organs->count] + 1, sizeof *w->share);
-	w->replicates = calloc(w->volume->replicates + 1, sizeof *w->replicates);
+	w->replicates = calloc(w->organs->count * w->volume->replicates + 1, sizeof *w->replicates);
+	iso_shares *shares = NULL;
 	if (!w->fraction || !w->share || !w->replicates)
 		status = iso_fail_memory(err, "the quantification", w->voxels * sizeof *w->fraction);
+	else
+		status = iso_shares_begin(w->organs, &shares, err);
 	for (size_t f = 0; f < w->volume->frames && status == ISO_OK; f++) {
-		status = balance(w, f, err);
-		if (status == ISO_OK)
-			status = iso_shares_of_activity(w->organs, w->volume->voxels + f * w->voxels, w->share, err);
+		status = balance(w, f, err); /* which refuses what is no number */
+		if (status == ISO_OK) {
+			sum_replicates(w, f, shares);
+			iso_shares_of(shares, w->volume->voxels + f * w->voxels, w->share);
+		}
 		for (size_t o = 0; o < w->organs->count && status == ISO_OK; o++) status = quantify_organ(w, f, o, err);
 	}
 	free(w->fraction);
+	iso_shares_end(shares);
 	free(w->share);
 	free(w->replicates);
 	return status;

@@ -23,6 +23,7 @@ typedef struct iso_organs {
 	double *volume_ml;  /* owned: of the label image itself, before resampling */
 	double *surface_ml; /* owned: volume of the boundary shell, for the uncertainty of the volume */
 	iso_grid grid;      /* the grid that the fractions are on */
+	bool sampled;       /* the grids are turned against each other: fractions carry the error of sampling */
 	/* Organ o holds entries [first[o], first[o+1]): voxel number and the fraction of that voxel inside the organ. */
 	size_t *first; /* owned, [count + 1] */
 	size_t *voxel; /* owned */

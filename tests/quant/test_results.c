@@ -137,6 +137,8 @@ static void json_reads_back(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_object_get(root, "provenance"), "seed")), 7);
 	CU_ASSERT(json_is_object(json_object_get(root, "units")));
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(root, "boundary_voxels")),
+			       "shared by volume fraction x concentration");
 	const json_t *subject = json_array_get(json_object_get(root, "subjects"), 0);
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(subject, "decay_corrected_to")),
 			       "2026-03-14T09:30:00Z");
