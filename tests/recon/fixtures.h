@@ -112,9 +112,10 @@ static inline size_t draw_events(const iso_event *pairs, const double *mean, siz
 				 uint32_t duration_ms, uint64_t seed, iso_event **events, size_t have)
 {
 	iso_random random = iso_random_begin(seed, kind);
+	size_t room = have;
 	for (size_t n = 0; n < count; n++) {
 		const uint64_t hits = iso_random_poisson(&random, mean[n]);
-		if (hits) *events = realloc(*events, (have + hits) * sizeof **events);
+		if (have + hits > room) *events = realloc(*events, (room = 2 * (have + hits)) * sizeof **events);
 		for (uint64_t h = 0; h < hits; h++) {
 			iso_event e = pairs[n];
 			e.kind = kind;
