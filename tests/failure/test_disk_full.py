@@ -126,7 +126,8 @@ def check_failure(verb, out, code, message, what):
 
 
 def size_limit(verb):
-    sizes = sorted({size for _, size in whole[verb].values()})
+    # The diary's length differs by a digit of the seconds it took.
+    sizes = sorted({size for name, (_, size) in whole[verb].items() if os.path.basename(name) not in DIARY})
     for limit in sorted({0, 1000, sizes[-1] // 2, sizes[-1] - 1}):
         if limit >= sizes[-1]:
             continue
