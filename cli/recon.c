@@ -19,6 +19,7 @@ enum {
 	KEY_ITERATIONS,
 	KEY_SUBSETS,
 	KEY_PSF,
+	KEY_RANGE,
 	KEY_FILTER,
 	KEY_RANDOMS,
 	KEY_MU,
@@ -50,6 +51,8 @@ static const struct argp_option option_table[] = {
     {"iterations", KEY_ITERATIONS, "N", 0, "Passes over all events; default 4", 2},
     {"subsets", KEY_SUBSETS, "N", 0, "Subsets interleaved in time; 1 is MLEM; default 8", 2},
     {"psf-fwhm", KEY_PSF, "MM", 0, "Resolution model, Gaussian of this FWHM in mm; default 0, none", 2},
+    {"positron-range", KEY_RANGE, NULL, 0,
+     "Follow positrons that leave thin tissue such as lung; needs --mu and a nuclide with a known range", 2},
     {"post-filter", KEY_FILTER, "FILTER", 0, "gaussian:FWHM_MM or butterworth:CUTOFF_PER_MM,ORDER; default: none", 2},
     {"replicates", KEY_REPLICATES, "N", 0,
      "Independent images of 1/N of the events each, from which uncertainties follow; 0 = none; default 5", 2},
@@ -171,6 +174,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_CENTRE: take_triple(a, "centre", arg, a->centre, &a->have_centre); return 0;
 	case KEY_ITERATIONS: o->iterations = (unsigned)take_whole(a, "iterations", arg, 1, 100000); return 0;
 	case KEY_SUBSETS: o->subsets = (unsigned)take_whole(a, "subsets", arg, 1, 100000); return 0;
+	case KEY_RANGE: o->positron_range = true; return 0;
 	case KEY_PSF: take_number(a, "psf-fwhm", arg, 0, 1000, &o->psf_fwhm_mm); return 0;
 	case KEY_FILTER: take_filter(a, arg); return 0;
 	case KEY_REPLICATES:

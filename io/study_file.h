@@ -30,6 +30,7 @@ typedef struct iso_study_file {
 	iso_grid grid;
 	unsigned iterations, subsets;
 	double psf_fwhm_mm;
+	bool positron_range;
 	iso_filter post_filter;
 	iso_randoms_method randoms;
 	size_t replicates;

@@ -26,6 +26,7 @@ typedef struct raw_reconstruction {
 	uint64_t *sensitivity_lines;
 	double *psf_fwhm_mm, *post_filter_fwhm_mm, *post_filter_cutoff_per_mm, *post_filter_order;
 	char *post_filter, *randoms, *frames;
+	bool *positron_range;
 } raw_reconstruction;
 
 typedef struct raw_organs {
@@ -72,6 +73,8 @@ static const cyaml_schema_field_t reconstruction_fields[] = {
     OPTIONAL_WHOLE("replicates", raw_reconstruction, replicates),
     OPTIONAL_WHOLE("sensitivity_lines", raw_reconstruction, sensitivity_lines),
     OPTIONAL_NUMBER("psf_fwhm_mm", raw_reconstruction, psf_fwhm_mm),
+    CYAML_FIELD_BOOL_PTR("positron_range", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, raw_reconstruction,
+			 positron_range),
     OPTIONAL_TEXT("post_filter", raw_reconstruction, post_filter),
     OPTIONAL_NUMBER("post_filter_fwhm_mm", raw_reconstruction, post_filter_fwhm_mm),
     OPTIONAL_NUMBER("post_filter_cutoff_per_mm", raw_reconstruction, post_filter_cutoff_per_mm),
@@ -221,6 +224,7 @@ static iso_status read_reconstruction(iso_study_file *study, const raw_reconstru
 	study->iterations = raw->iterations;
 	study->subsets = raw->subsets;
 	study->psf_fwhm_mm = number_or(raw->psf_fwhm_mm, 0);
+	study->positron_range = raw->positron_range && *raw->positron_range;
 	study->replicates = raw->replicates ? *raw->replicates : 0;
 	study->sensitivity_lines = raw->sensitivity_lines ? *raw->sensitivity_lines : 0;
 	CHECK(range(study, "reconstruction.iterations", study->iterations,

@@ -123,6 +123,10 @@ iso_status iso_recon_check(iso_events *events, const iso_recon_options *options,
 		status = iso_fail(err, ISO_BAD_INPUT, NULL, "reconstruct PET list-mode", "the scanner's modality is %s",
 				  iso_modality_text(scanner->modality));
 	if (status == ISO_OK) status = check_mu(options->mu, err);
+	if (status == ISO_OK && options->positron_range && (!options->mu || !options->nuclide))
+		status = iso_fail(err, ISO_BAD_INPUT, NULL, options->mu ? "give --nuclide" : "give --mu",
+				  "the positron range needs the %s",
+				  options->mu ? "nuclide" : "mu map, which tells where tissue is thin");
 	if (status == ISO_OK) status = check_frames(options, iso_events_acquisition(events)->duration_s, err);
 	if (status == ISO_OK) status = check_calibration(scanner, options, err);
 	if (status == ISO_OK) status = check_delayeds(events, options, err);

@@ -250,6 +250,9 @@ static void say_corrections(const job *j, iso_corrections *c)
 	}
 	if (o->psf_fwhm_mm > 0)
 		snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
+	if (o->positron_range)
+		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
+			 "%s%s positron range in thin tissue by mu", c->resolution[0] ? ", " : "", o->nuclide->name);
 	iso_filter_text(&o->post_filter, c->post_filter, sizeof c->post_filter);
 }
 
@@ -302,8 +305,11 @@ static iso_status prepare(job *j, iso_error *err)
 	}
 	iso_status status = o->mu ? iso_mu_map_align(o->mu, &j->aligned_mu, err) : ISO_OK;
 	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
+	iso_positron_range range;
+	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
+	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .range = o->positron_range ? &range : NULL};
 	if (status == ISO_OK)
-		status = iso_system_create(j->scanner, &o->grid, o->psf_fwhm_mm, j->mu, o->threads, &j->system, err);
+		status = iso_system_create(j->scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);
 	if (status == ISO_OK)
 		status = iso_sensitivity_cached(o->sensitivity_cache, j->scanner, &o->grid, j->mu, o->sensitivity_lines,
 						o->threads, o->progress, &j->sensitivity, err);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/error.h"
 #include "isotrace/projector.h"
@@ -15,7 +16,9 @@ struct iso_system {
 	iso_projector *projector;
 	iso_projector *mu_projector; /* on mu's grid, without TOF */
 	const iso_image *mu;
-	iso_filter_plan *psf;
+	iso_filter_plan *psf;   /* NULL: none */
+	iso_range_model *range; /* NULL: none */
+	float *scratch;         /* an image */
 	iso_line *lines;
 	float *integrals;
 	iso_operator image_model, line_model;
@@ -23,26 +26,40 @@ struct iso_system {
 
 /* The blur of a non-negative image is non-negative; what the transforms' rounding leaves below 0 (1e-7 of the maximum)
  * would become a negative expectation. */
+static void apply_psf(const iso_system *s, float *image)
+{
+	if (!s->psf) return;
+	iso_filter_plan_apply(s->psf, image);
+	for (size_t j = 0; j < s->voxels; j++)
+		if (image[j] < 0) image[j] = 0;
+}
+
+/* Decays to annihilations to what the detector's resolution leaves of them. */
 static iso_status blur(void *self, const float *x, float *y, iso_error *err)
 {
 	(void)err;
 	const iso_system *s = self;
-	for (size_t j = 0; j < s->voxels; j++) y[j] = x[j];
-	iso_filter_plan_apply(s->psf, y);
-	for (size_t j = 0; j < s->voxels; j++)
-		if (y[j] < 0) y[j] = 0;
+	if (s->range)
+		iso_range_model_forward(s->range, x, y);
+	else
+		memcpy(y, x, s->voxels * sizeof *y);
+	apply_psf(s, y);
 	return ISO_OK;
 }
 
 static iso_status blur_adjoint(void *self, const float *y, float *x, iso_error *err)
 {
+	(void)err;
 	const iso_system *s = self;
-	float *image = malloc(s->voxels * sizeof *image);
-	if (!image) return iso_fail_memory(err, "the resolution model", s->voxels * sizeof *image);
-	const iso_status status = blur(self, y, image, err);
-	for (size_t j = 0; j < s->voxels; j++) x[j] += image[j];
-	free(image);
-	return status;
+	float *seen = s->scratch, *decays = s->scratch + s->voxels;
+	memcpy(seen, y, s->voxels * sizeof *seen);
+	apply_psf(s, seen);
+	if (s->range)
+		iso_range_model_adjoint(s->range, seen, decays);
+	else
+		decays = seen;
+	for (size_t j = 0; j < s->voxels; j++) x[j] += decays[j];
+	return ISO_OK;
 }
 
 static iso_status lines_forward(void *self, const float *x, float *y, iso_error *err)
@@ -57,7 +74,8 @@ static iso_status lines_adjoint(void *self, const float *y, float *x, iso_error 
 	return iso_projector_adjoint(s->projector, s->lines, s->count, y, x, err);
 }
 
-static iso_status create_parts(iso_system *s, const iso_grid *grid, double psf_fwhm_mm, int threads, iso_error *err)
+static iso_status create_parts(iso_system *s, const iso_grid *grid, const iso_resolution *resolution, int threads,
+			       iso_error *err)
 {
 	const iso_tof_kernel tof = iso_tof_kernel_of(&s->scanner->tof);
 	s->lines = malloc(ISO_BLOCK_LINES * sizeof *s->lines);
@@ -66,21 +84,26 @@ static iso_status create_parts(iso_system *s, const iso_grid *grid, double psf_f
 	iso_status status = iso_projector_create(grid, &tof, threads, &s->projector, err);
 	if (status == ISO_OK && s->mu)
 		status = iso_projector_create(&s->mu->grid, NULL, threads, &s->mu_projector, err);
-	if (status == ISO_OK && psf_fwhm_mm > 0) {
-		const iso_filter gaussian = {.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = psf_fwhm_mm};
+	if (status == ISO_OK && resolution->psf_fwhm_mm > 0) {
+		const iso_filter gaussian = {.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = resolution->psf_fwhm_mm};
 		status = iso_filter_plan_create(&gaussian, grid, threads, &s->psf, err);
 	}
-	return status;
+	if (status == ISO_OK && resolution->range)
+		status = iso_range_model_create(grid, s->mu, resolution->range, &s->range, err);
+	if (status != ISO_OK || !(s->psf || s->range)) return status;
+	s->scratch = malloc(2 * s->voxels * sizeof *s->scratch);
+	if (!s->scratch) return iso_fail_memory(err, "the resolution model", 2 * s->voxels * sizeof *s->scratch);
+	return ISO_OK;
 }
 
-iso_status iso_system_create(const iso_scanner *scanner, const iso_grid *grid, double psf_fwhm_mm, const iso_image *mu,
-			     int threads, iso_system **out, iso_error *err)
+iso_status iso_system_create(const iso_scanner *scanner, const iso_grid *grid, const iso_resolution *resolution,
+			     const iso_image *mu, int threads, iso_system **out, iso_error *err)
 {
 	*out = NULL;
 	iso_system *s = calloc(1, sizeof *s);
 	if (!s) return iso_fail_memory(err, "the system model", sizeof *s);
 	*s = (iso_system){.scanner = scanner, .mu = mu, .voxels = iso_grid_voxels(grid)};
-	const iso_status status = create_parts(s, grid, psf_fwhm_mm, threads, err);
+	const iso_status status = create_parts(s, grid, resolution, threads, err);
 	if (status != ISO_OK) {
 		iso_system_free(s);
 		return status;
@@ -97,6 +120,8 @@ void iso_system_free(iso_system *s)
 	iso_projector_free(s->projector);
 	iso_projector_free(s->mu_projector);
 	iso_filter_plan_free(s->psf);
+	iso_range_model_free(s->range);
+	free(s->scratch);
 	free(s->lines);
 	free(s->integrals);
 	free(s);
@@ -104,7 +129,7 @@ void iso_system_free(iso_system *s)
 
 const iso_operator *iso_system_image_model(const iso_system *s)
 {
-	return s->psf ? &s->image_model : NULL;
+	return s->psf || s->range ? &s->image_model : NULL;
 }
 
 const iso_operator *iso_system_lines(const iso_system *s)

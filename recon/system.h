@@ -7,12 +7,19 @@
 
 #include "isotrace/recon.h"
 #include "recon/operator.h"
+#include "recon/positron_range.h"
 
 typedef struct iso_system iso_system;
 
-/* scanner and mu (NULL: none) are borrowed. psf_fwhm_mm 0: no resolution model. */
-iso_status iso_system_create(const iso_scanner *scanner, const iso_grid *grid, double psf_fwhm_mm, const iso_image *mu,
-			     int threads, iso_system **out, iso_error *err);
+/* What lies between the image and what a perfect scanner would see. */
+typedef struct iso_resolution {
+	double psf_fwhm_mm;              /* Gaussian; 0: none */
+	const iso_positron_range *range; /* of the nuclide, in thin tissue as mu shows it; NULL: none */
+} iso_resolution;
+
+/* scanner and mu (NULL: none; needed for the range) are borrowed. */
+iso_status iso_system_create(const iso_scanner *scanner, const iso_grid *grid, const iso_resolution *resolution,
+			     const iso_image *mu, int threads, iso_system **out, iso_error *err);
 void iso_system_free(iso_system *system);
 
 /* G, image -> image; NULL when there is none. */

@@ -161,6 +161,7 @@ static iso_status describe_recon(iso_job *job, json_t *facts, iso_error *err)
 	ISO_TRY(iso_fact_whole(facts, "iterations", study->iterations, err));
 	ISO_TRY(iso_fact_whole(facts, "subsets", study->subsets, err));
 	ISO_TRY(iso_fact_number(facts, "psf_fwhm_mm", study->psf_fwhm_mm, err));
+	ISO_TRY(iso_fact_whole(facts, "positron_range", study->positron_range, err));
 	ISO_TRY(iso_fact_whole(facts, "post_filter", study->post_filter.kind, err));
 	ISO_TRY(iso_fact_number(facts, "post_filter_fwhm_mm", study->post_filter.fwhm_mm, err));
 	ISO_TRY(iso_fact_number(facts, "post_filter_cutoff_per_mm", study->post_filter.cutoff_per_mm, err));
@@ -217,6 +218,7 @@ static iso_recon_options options_of(const iso_job *job, const char *cache)
 	options.iterations = study->iterations;
 	options.subsets = study->subsets;
 	options.psf_fwhm_mm = study->psf_fwhm_mm;
+	options.positron_range = study->positron_range;
 	options.post_filter = study->post_filter;
 	options.randoms = study->randoms;
 	options.nuclide = job->nuclide;

@@ -38,6 +38,9 @@ typedef struct iso_recon_options {
 	iso_grid grid;
 	unsigned iterations, subsets; /* subsets interleaved in time; 1 = MLEM */
 	double psf_fwhm_mm;           /* image-space Gaussian in the system model; 0 = none */
+	/* Follow positrons that leave thin tissue (lung): the image is then of decays there too. Needs mu and the nuclide, which
+	 * must have a known range. */
+	bool positron_range;
 	iso_filter post_filter;
 	iso_randoms_method randoms; /* ISO_RANDOMS_DELAYED without delayed events in the file: ISO_BAD_INPUT */
 	const iso_image *mu;        /* 1/cm, any grid, values outside it 0; NULL = not corrected */

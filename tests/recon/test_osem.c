@@ -4,6 +4,8 @@
 #include "recon/sensitivity.h"
 #include "tests/recon/fixtures.h"
 
+static const iso_resolution sharp = {.psf_fwhm_mm = 0};
+
 static iso_osem plain_osem(const iso_system *system, const iso_image *sensitivity, double scale_s, iso_data *data)
 {
 	return (iso_osem){.voxels = iso_grid_voxels(&sensitivity->grid),
@@ -31,7 +33,7 @@ static void test_noise_free_cylinder(void)
 	iso_image *sensitivity;
 	iso_system *system;
 	ISO_ASSERT_OK(iso_sensitivity(s, &g, NULL, 0, 0, NULL, &sensitivity, &err), err);
-	ISO_ASSERT_OK(iso_system_create(s, &g, 0, NULL, 0, &system, &err), err);
+	ISO_ASSERT_OK(iso_system_create(s, &g, &sharp, NULL, 0, &system, &err), err);
 	float *counts = malloc(2 * count * sizeof *counts), *none = counts + count;
 	double total = 0;
 	for (size_t n = 0; n < count; n++) {
@@ -199,7 +201,7 @@ static void test_list_mode_is_binned(void)
 	iso_system *system;
 	iso_error err;
 	ISO_ASSERT_OK(iso_sensitivity(c.scanner, &o.grid, NULL, 0, 0, NULL, &sensitivity, &err), err);
-	ISO_ASSERT_OK(iso_system_create(c.scanner, &o.grid, 0, NULL, 0, &system, &err), err);
+	ISO_ASSERT_OK(iso_system_create(c.scanner, &o.grid, &sharp, NULL, 0, &system, &err), err);
 	binned b = {.system = system, .events = pairs, .counts = counts, .additive = counts + count, .count = count};
 	iso_data data = {.self = &b, .total = total, .rewind = binned_rewind, .next = binned_next};
 	iso_osem osem = plain_osem(system, sensitivity, seconds, &data);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "recon/positron_range.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/random.h"
+#include "tests/harness.h"
+
+enum { N = 41 };
+static const double lung = 0.38, edge_mm = 0.4, mean_mm = 0.56; /* Cu-64 in water */
+
+/* A cube of densities in g/mL: `low` where i < border, else `high`. */
+static iso_range_model *model_of(double low, double high, size_t border, iso_grid *grid)
+{
+	iso_error err;
+	iso_image *mu;
+	iso_positron_range range;
+	iso_range_model *model;
+	*grid = iso_grid_centred((size_t[3]){N, N, N}, (double[3]){edge_mm, edge_mm, edge_mm}, (double[3]){0, 0, 0});
+	ISO_ASSERT_OK(iso_image_create(grid, ISO_UNIT_PER_CM, &mu, &err), err);
+	for (size_t v = 0; v < iso_grid_voxels(grid); v++)
+		mu->voxels[v] = (float)(0.0960 * (v % N < border ? low : high));
+	ISO_ASSERT_OK(iso_positron_range_find("Cu-64", &range, &err), err);
+	ISO_ASSERT_OK(iso_range_model_create(grid, mu, &range, &model, &err), err);
+	iso_image_free(mu);
+	return model;
+}
+
+/* Where the positrons of one voxel annihilate. */
+static float *spread(const iso_range_model *model, size_t i, size_t j, size_t k)
+{
+	float *x = calloc((size_t)N * N * N, sizeof *x), *y = calloc((size_t)N * N * N, sizeof *y);
+	x[i + N * (j + N * k)] = 1;
+	iso_range_model_forward(model, x, y);
+	free(x);
+	return y;
+}
+
+/* In uniform lung the mean distance is the water's over 0.38: 1.474 mm. The quadrature is exact for it; steps of a quarter of a
+ * voxel and whole voxels move a distance by less than half a voxel with a mean near 0: 4 % of 1.47 mm. Nothing is lost,
+ * and the middle stays the middle. */
+static void test_uniform_lung(void)
+{
+	iso_grid grid;
+	iso_range_model *model = model_of(lung, lung, N, &grid);
+	CU_ASSERT_EQUAL(iso_range_model_voxels(model), (size_t)(N - 2) * (N - 2) * (N - 2));
+	float *y = spread(model, N / 2, N / 2, N / 2);
+	double sum = 0, distance = 0, centre[3] = {0, 0, 0};
+	for (size_t v = 0; v < (size_t)N * N * N; v++) {
+		const double index[3] = {(double)(v % N), (double)(v / N % N), (double)(v / N / N)};
+		double p[3];
+		iso_grid_point_mm(&grid, index, p);
+		sum += (double)y[v];
+		distance += (double)y[v] * sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]);
+		for (int a = 0; a < 3; a++) centre[a] += (double)y[v] * p[a];
+	}
+	/* 1e-3: the outermost node of the far distribution, 16 scales away with probability 1e-6, may leave the cube */
+	ISO_ASSERT_NEAR(sum, 1, 1e-3);
+	ISO_ASSERT_NEAR(distance, mean_mm / lung, 0.04 * 1.474);
+	for (int a = 0; a < 3; a++) ISO_ASSERT_NEAR(centre[a], 0, 0.02);
+	free(y);
+	iso_range_model_free(model);
+}
+
+/* A plane with lung on one side and tissue on the other. From points a = 1.3 and 1.5 mm inside the lung (the voxel's centre is
+ * 1.4 mm inside) the positrons with D = w/0.38 > a leave it in the cap of directions cos > a/D: the share is the mean of
+ * (1 - a/D)/2 over w, here integrated with the range's densities by the midpoint rule. What is compared are sums over 24
+ * directions from each of 8 points and 12 distances: the cap is off by less than one ring of directions, 1/24. */
+static void test_escape(void)
+{
+	iso_error err;
+	iso_grid grid;
+	const size_t border = 20, from = 16;
+	iso_range_model *model = model_of(lung, 1.0, border, &grid);
+	float *y = spread(model, from, N / 2, N / 2);
+	double outside = 0, sum = 0;
+	for (size_t v = 0; v < (size_t)N * N * N; v++) {
+		sum += (double)y[v];
+		if (v % N >= border) outside += (double)y[v];
+	}
+	iso_positron_range range;
+	ISO_ASSERT_OK(iso_positron_range_find("Cu-64", &range, &err), err);
+	double expected = 0;
+	for (int part = 0; part < 4; part++)
+		for (double t = 0.0005; t < 40; t += 0.001) { /* w = t * scale */
+			const double a = ((double)(border - from) - 0.5 + (part & 2 ? 0.25 : -0.25)) * edge_mm;
+			const double d = t * range.scale_mm[part & 1] / lung;
+			const double p = part & 1 ? 1 - range.near_probability : range.near_probability;
+			if (d > a) expected += 0.5 * p * t * exp(-t) * 0.001 * (1 - a / d) / 2;
+		}
+	CU_ASSERT(expected > 0.06);
+	ISO_ASSERT_NEAR(outside / sum, expected, 0.02);
+	/* ... and those that leave stop soon behind the surface: beyond 4 mm of tissue hardly one is left. */
+	double far = 0;
+	for (size_t v = 0; v < (size_t)N * N * N; v++)
+		if (v % N >= border + 10) far += (double)y[v];
+	CU_ASSERT(far < 0.003);
+	free(y);
+	iso_range_model_free(model);
+}
+
+/* Where the activity per gram is the same everywhere, so are the annihilations per gram, whatever the densities (U. Fano, Radiat.
+ * Res. 1 (1954) 237): what leaves the lung is replaced. Means over 2 mm on both sides of the surface; the surface is
+ * drawn by voxels of 0.4 mm and the rays by steps of 0.1 mm, a fortieth of the mean path in lung each way: 3 %. */
+static void test_fano(void)
+{
+	iso_grid grid;
+	const size_t border = 20;
+	iso_range_model *model = model_of(lung, 1.0, border, &grid);
+	const size_t n = iso_grid_voxels(&grid);
+	/* the lung but for its faces at the grid's edge, and the tissue within 3.5 mean ranges (5 voxels) of it */
+	CU_ASSERT_EQUAL(iso_range_model_voxels(model), (size_t)(border - 1) * (N - 2) * (N - 2) + (size_t)5 * N * N);
+	float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
+	for (size_t v = 0; v < n; v++) x[v] = (float)(v % N < border ? lung : 1.0);
+	iso_range_model_forward(model, x, y);
+	double side[2] = {0, 0}, count[2] = {0, 0};
+	for (size_t v = 0; v < n; v++) {
+		const size_t i = v % N, j = v / N % N, k = v / N / N;
+		if (i < border - 5 || i >= border + 5 || j < 15 || j > 25 || k < 15 || k > 25) continue;
+		side[i >= border] += (double)y[v];
+		count[i >= border]++;
+	}
+	ISO_ASSERT_NEAR(side[0] / count[0], lung, 0.03 * lung);
+	ISO_ASSERT_NEAR(side[1] / count[1], 1, 0.03);
+	free(x);
+	free(y);
+	iso_range_model_free(model);
+}
+
+/* Soft tissue, air and surfaces have the range in water: a Gaussian of its variance, 2 s^2 for each Gamma part; its weights at
+ * the voxels' centres, with 0.42 mm over 0.4 mm, have that variance to 1 %. */
+static void test_water(void)
+{
+	static const double cases[][2] = {{1.0, 1.05}, {0.0, 1.0}, {0.0, 0.0}};
+	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+		iso_grid grid;
+		iso_range_model *model = model_of(cases[c][0], cases[c][1], 20, &grid);
+		CU_ASSERT_EQUAL(iso_range_model_voxels(model), 0);
+		iso_error err;
+		iso_positron_range range;
+		ISO_ASSERT_OK(iso_positron_range_find("Cu-64", &range, &err), err);
+		const double near = range.near_probability, *s = range.scale_mm;
+		double sum = 0, squares = 0;
+		float *y = spread(model, 19, 20, 21);
+		for (size_t v = 0; v < (size_t)N * N * N; v++) {
+			const double x = ((double)(v % N) - 19) * edge_mm;
+			sum += (double)y[v];
+			squares += (double)y[v] * x * x;
+		}
+		ISO_ASSERT_NEAR(sum, 1, 1e-5);
+		ISO_ASSERT_NEAR(squares / (2 * (near * s[0] * s[0] + (1 - near) * s[1] * s[1])), 1, 0.01);
+		free(y);
+		iso_range_model_free(model);
+	}
+	/* lung against air: the layer that touches air is a surface, the next one is not */
+	iso_grid grid;
+	iso_range_model *model = model_of(0.0, lung, 20, &grid);
+	CU_ASSERT_EQUAL(iso_range_model_voxels(model), (size_t)(N - 2 - 20) * (N - 2) * (N - 2));
+	iso_range_model_free(model);
+}
+
+/* <K x, y> = <x, K' y> for random x, y: sums of 7e4 products in float have a relative error near sqrt(7e4) * 6e-8. */
+static void test_adjoint(void)
+{
+	iso_grid grid;
+	iso_range_model *model = model_of(lung, 1.0, 20, &grid);
+	const size_t n = iso_grid_voxels(&grid);
+	float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y), *kx = malloc(n * sizeof *x),
+	      *ky = malloc(n * sizeof *y);
+	iso_random random = iso_random_begin(7, 7);
+	for (size_t v = 0; v < n; v++) {
+		x[v] = (float)iso_random_uniform(&random);
+		y[v] = (float)iso_random_uniform(&random);
+	}
+	iso_range_model_forward(model, x, kx);
+	iso_range_model_adjoint(model, y, ky);
+	double left = 0, right = 0;
+	for (size_t v = 0; v < n; v++) {
+		left += (double)kx[v] * (double)y[v];
+		right += (double)x[v] * (double)ky[v];
+	}
+	ISO_ASSERT_NEAR(left / right, 1, 2e-5);
+	free(x);
+	free(y);
+	free(kx);
+	free(ky);
+	iso_range_model_free(model);
+}
+
+static const iso_test tests[] = {{"mean distance in uniform lung", test_uniform_lung},
+				 {"escape through the lung's surface", test_escape},
+				 {"the same per gram everywhere stays so", test_fano},
+				 {"soft tissue, air and surfaces as water", test_water},
+				 {"adjoint", test_adjoint}};
+
+ISO_TEST_MAIN("recon-positron-range", tests)
