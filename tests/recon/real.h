@@ -67,7 +67,8 @@ static inline void reconstruct_binned(const iso_scanner *scanner, const iso_reco
 	ISO_ASSERT_OK(
 	    iso_sensitivity_cached(NULL, scanner, &o->grid, NULL, o->sensitivity_lines, 0, NULL, &sensitivity, &err),
 	    err);
-	ISO_ASSERT_OK(iso_system_create(scanner, &o->grid, 0, NULL, 0, &system, &err), err);
+	const iso_resolution sharp = {.psf_fwhm_mm = 0};
+	ISO_ASSERT_OK(iso_system_create(scanner, &o->grid, &sharp, NULL, 0, &system, &err), err);
 	binned b = {.system = system, .events = events, .counts = counts, .additive = none, .count = pairs};
 	iso_data data = {.self = &b, .total = total, .rewind = binned_rewind, .next = binned_next};
 	const iso_osem osem = {.voxels = iso_grid_voxels(&o->grid),
