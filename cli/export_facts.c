@@ -98,6 +98,7 @@ static void print_value(const json_t *value)
 	else if (json_is_array(value)) {
 		size_t n;
 		json_t *item;
+		const char *separator = json_array_size(value) == 2 ? " to " : ", "; /* two numbers are a range */
 		if (json_array_size(value) == 0) puts("none");
 		json_array_foreach(value, n, item)
 		{
@@ -106,7 +107,7 @@ static void print_value(const json_t *value)
 				puts(json_string_value(item));
 			else
 				printf("%.9g%s", json_number_value(item),
-				       n + 1 < json_array_size(value) ? " to " : "\n");
+				       n + 1 == json_array_size(value) ? "\n" : separator);
 		}
 	} else if (json_is_object(value)) {
 		const char *key;
