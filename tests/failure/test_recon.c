@@ -102,6 +102,7 @@ static iso_status reconstruct(const char *folder, iso_error *err)
 	options.iterations = 1;
 	options.subsets = 2;
 	options.psf_fwhm_mm = 4;
+	options.positron_range = true;
 	options.post_filter = (iso_filter){.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = 5};
 	options.randoms = ISO_RANDOMS_DELAYED;
 	options.mu = oblique_mu;
@@ -134,6 +135,8 @@ static void reconstruction(void)
 	const iso_grid finer =
 	    iso_grid_centred((const size_t[]){10, 10, 6}, (const double[]){2, 2, 2}, (const double[]){1, 0, 0});
 	ISO_ASSERT_OK(iso_image_create(&finer, ISO_UNIT_PER_CM, &oblique_mu, &err), err);
+	for (size_t v = 0; v < iso_grid_voxels(&finer); v++)
+		oblique_mu->voxels[v] = 0.04f; /* lung: positrons are followed */
 	for (uint32_t n = 0; n < EVENTS; n++)
 		list[n] = (iso_event){.time_ms = 10 * n,
 				      .element = {n % 24, 24 * (n % 3) + (n + 12 + n % 5 - 2) % 24},
