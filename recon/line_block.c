@@ -48,15 +48,21 @@ void iso_line_block_events(const iso_line_block *block, size_t first, size_t cou
 	}
 }
 
-iso_packed_event iso_pack_event(const iso_columns *columns, const iso_event *event, uint16_t group)
+void iso_pack_events(const iso_columns *columns, const iso_event *events, size_t count, iso_packed_event *packed)
 {
-	const iso_place a = columns->place[event->element[0]], b = columns->place[event->element[1]];
-	if (a.column < b.column || (a.column == b.column && a.row <= b.row))
-		return (iso_packed_event){
-		    iso_columns_rank(columns, a.column, b.column), {a.row, b.row}, event->tof_bin, group};
-	/* seen from its other end; -32768, which no scanner has, has no opposite in 16 bits */
-	const int16_t tof_bin = event->tof_bin == INT16_MIN ? INT16_MAX : (int16_t)-event->tof_bin;
-	return (iso_packed_event){iso_columns_rank(columns, b.column, a.column), {b.row, a.row}, tof_bin, group};
+	for (size_t n = 0; n < count; n++) {
+		const iso_place p = columns->place[events[n].element[0]], q = columns->place[events[n].element[1]];
+		/* Which way round is a coin's toss: without a branch that could be foretold wrongly. */
+		const uint64_t a = (uint64_t)p.column << 16 | p.row, b = (uint64_t)q.column << 16 | q.row;
+		const bool turned = a > b;
+		const uint64_t low = turned ? b : a, high = turned ? a : b;
+		const int tof_bin = turned ? -events[n].tof_bin : events[n].tof_bin;
+		packed[n] =
+		    (iso_packed_event){.rank = iso_columns_rank(columns, (uint32_t)(low >> 16), (uint32_t)(high >> 16)),
+				       .row = {(uint16_t)low, (uint16_t)high},
+				       /* -32768, which no scanner has, has no opposite in 16 bits */
+				       .tof_bin = (int16_t)(tof_bin > INT16_MAX ? INT16_MAX : tof_bin)};
+	}
 }
 
 enum { most_digit_bits = 11 }; /* so many places to write to at once stay in the second-level cache */
@@ -185,9 +191,10 @@ iso_status iso_line_block_create(const iso_columns *columns, bool tof, const iso
 	whole_block *whole = NULL;
 	uint32_t groups = 1;
 	if (packed && scratch) {
-		for (size_t n = 0; n < count; n++) {
-			packed[n] = iso_pack_event(columns, events + n, group ? group[n] : 0);
-			if (packed[n].group >= groups) groups = packed[n].group + 1u;
+		iso_pack_events(columns, events, count, packed);
+		for (size_t n = 0; n < count && group; n++) {
+			packed[n].group = group[n];
+			if (group[n] >= groups) groups = group[n] + 1u;
 		}
 		iso_sort_packed(columns, groups, packed, scratch, count);
 		const size_t sheaves = iso_packed_sheaves(packed, count);

@@ -41,8 +41,8 @@ typedef struct iso_packed_event {
 	uint16_t group;
 } iso_packed_event;
 
-/* Turns the event so that it begins in the lower column; its elements must be the scanner's. */
-iso_packed_event iso_pack_event(const iso_columns *columns, const iso_event *event, uint16_t group);
+/* Turns events so that they begin in the lower column; their elements must be the scanner's. Group 0. */
+void iso_pack_events(const iso_columns *columns, const iso_event *events, size_t count, iso_packed_event *packed);
 /* By rank, then by group below `groups`, then as they came. scratch: [count]. */
 void iso_sort_packed(const iso_columns *columns, uint32_t groups, iso_packed_event *events, iso_packed_event *scratch,
 		     size_t count);
