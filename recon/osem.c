@@ -225,7 +225,7 @@ static iso_status iterate(work *w, unsigned iteration, float *x, iso_error *err)
 iso_status iso_osem_run(const iso_osem *osem, float *x, double *objectives, iso_osem_result *result, iso_error *err)
 {
 	iso_osem_result unwanted;
-	const size_t longest = osem->voxels > ISO_BLOCK_LINES ? osem->voxels : ISO_BLOCK_LINES;
+	const size_t most = osem->data->most, longest = osem->voxels > most ? osem->voxels : most;
 	work w = {.osem = osem,
 		  .threads = osem->threads > 0 ? osem->threads : omp_get_max_threads(),
 		  .result = result ? result : &unwanted};
@@ -233,11 +233,11 @@ iso_status iso_osem_run(const iso_osem *osem, float *x, double *objectives, iso_
 	w.blurred = malloc(osem->voxels * sizeof(float));
 	w.back = malloc(osem->voxels * sizeof(float));
 	w.before = malloc(osem->voxels * sizeof(float));
-	w.ratio = malloc(ISO_BLOCK_LINES * sizeof(float));
+	w.ratio = malloc((most + 1) * sizeof(float));
 	w.partial = malloc((longest / CHUNK + 1) * sizeof(double));
 	iso_status status = ISO_OK;
 	if (!w.blurred || !w.back || !w.before || !w.ratio || !w.partial)
-		status = iso_fail_memory(err, "the reconstruction's images", 3 * osem->voxels * sizeof(float));
+		status = iso_fail_memory(err, "the reconstruction's images", (3 * osem->voxels + most) * sizeof(float));
 	if (status == ISO_OK) start_image(&w, x);
 	for (unsigned i = 0; i < osem->iterations && status == ISO_OK; i++) {
 		status = iterate(&w, i, x, err);

@@ -58,7 +58,10 @@ typedef struct iso_recon_options {
 	const char *sensitivity_cache;
 	/* Lines of response for the sensitivity image; 0: all. Otherwise a stratified sample of about this many. */
 	uint64_t sensitivity_lines;
-	uint64_t max_memory_bytes;    /* for events held in memory; 0 = half of what the machine has */
+	/* For events: those kept, and what sorting them and a pass over them take; 0 = half of what the machine has. Events beyond lie in
+	 * a file without a name. (Some 200 MB are needed for blocks of 4 million lines, less where there are fewer events.) */
+	uint64_t max_memory_bytes;
+	const char *scratch_folder;   /* for that file; NULL = $TMPDIR, or /tmp */
 	int threads;                  /* 0 = as many as OpenMP offers */
 	const iso_progress *progress; /* may be NULL */
 } iso_recon_options;
@@ -66,7 +69,7 @@ typedef struct iso_recon_options {
 /* 1 frame, 4 iterations x 8 subsets, no corrections, grid empty. */
 iso_recon_options iso_recon_options_default(void);
 
-/* Reconstructs. events is read from its start, several times. */
+/* Reconstructs. events is read from its start; frame by frame, partly from another thread while the caller waits in here. */
 iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options, iso_volume **out, iso_error *err);
 
 /* The sensitivity image alone: s_j = sum_i m_i a_ij over all allowed pairs (ISO_UNIT_MM), attenuation through mu
