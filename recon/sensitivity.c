@@ -35,8 +35,7 @@ typedef struct sensitivity {
 	const iso_columns *columns;
 	iso_projector *projector, *attenuation; /* attenuation NULL: none */
 	double box_mm[2][3];                    /* outside it no line meets a voxel */
-	uint64_t pairs;                         /* of columns */
-	uint32_t *order;                        /* [pairs] their numbers by rank */
+	uint32_t pairs;                         /* of columns */
 	uint32_t stride[2];                     /* of the rows that are taken */
 	int threads;
 	const iso_progress *progress;
@@ -48,24 +47,6 @@ typedef struct sensitivity {
 	uint64_t used;
 	float *voxels;
 } sensitivity;
-
-/* Pairs a <= b before row a. */
-static uint64_t row_start(uint64_t columns, uint64_t a)
-{
-	return a * (2 * columns - a + 1) / 2;
-}
-
-static void pair_of_number(uint64_t columns, uint64_t number, uint32_t *a, uint32_t *b)
-{
-	const double half = (double)columns + 0.5, root = half * half - 2 * (double)number;
-	const double guess = half - sqrt(root > 0 ? root : 0);
-	uint64_t row = guess > 0 ? (uint64_t)guess : 0;
-	if (row > columns - 1) row = columns - 1;
-	while (row > 0 && row_start(columns, row) > number) row--;
-	while (row + 1 < columns && row_start(columns, row + 1) <= number) row++;
-	*a = (uint32_t)row;
-	*b = (uint32_t)(row + number - row_start(columns, row));
-}
 
 /* Does the line from p to q meet the box, seen along z only (axes 2) or in space (3)? */
 static bool meets_box(const double box[2][3], const float *p, const float *q, int axes)
@@ -90,15 +71,17 @@ static uint32_t rows_of(const iso_columns *columns, uint32_t column)
 }
 
 /* Lines that a sheaf may have at most. */
-static size_t sheaf_most(const sensitivity *self, uint64_t number)
+static size_t sheaf_most(const sensitivity *self, uint32_t rank)
 {
-	uint32_t a, b;
-	pair_of_number(self->columns->columns, number, &a, &b);
-	return (size_t)((rows_of(self->columns, a) + self->stride[0] - 1) / self->stride[0]) *
-	       ((rows_of(self->columns, b) + self->stride[1] - 1) / self->stride[1]);
+	uint32_t column[2];
+	size_t lines = 1;
+	iso_columns_pair(self->columns, rank, column);
+	for (int side = 0; side < 2; side++)
+		lines *= (rows_of(self->columns, column[side]) + self->stride[side] - 1) / self->stride[side];
+	return lines;
 }
 
-static uint32_t first_row(uint64_t rank, double even, uint32_t stride)
+static uint32_t first_row(uint32_t rank, double even, uint32_t stride)
 {
 	const double turn = (double)rank * even;
 	const uint32_t row = (uint32_t)((turn - floor(turn)) * stride);
@@ -106,12 +89,12 @@ static uint32_t first_row(uint64_t rank, double even, uint32_t stride)
 }
 
 /* Rows and weights of the sheaf of this rank; returns how many lines there are. */
-static size_t fill_sheaf(const sensitivity *self, uint64_t rank, iso_sheaf *sheaf, uint16_t (*row)[2], float *factors)
+static size_t fill_sheaf(const sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uint16_t (*row)[2], float *factors)
 {
 	const iso_columns *columns = self->columns;
-	uint32_t a, b;
-	pair_of_number(columns->columns, self->order[rank], &a, &b);
-	*sheaf = (iso_sheaf){.column = {a, b}};
+	*sheaf = (iso_sheaf){0};
+	iso_columns_pair(columns, rank, sheaf->column);
+	const uint32_t a = sheaf->column[0], b = sheaf->column[1];
 	const float *p = columns->position_mm + 3 * (size_t)columns->first[a],
 		    *q = columns->position_mm + 3 * (size_t)columns->first[b];
 	if (columns->planar && !meets_box(self->box_mm, p, q, 2)) return 0;
@@ -135,12 +118,12 @@ static size_t fill_sheaf(const sensitivity *self, uint64_t rank, iso_sheaf *shea
 }
 
 /* The next sheaves by rank, as many as there is room for, with all their lines. Returns the rank after the last. */
-static uint64_t fill_batch(sensitivity *self, uint64_t begin, size_t *start, size_t *counts)
+static uint32_t fill_batch(sensitivity *self, uint32_t begin, size_t *start, size_t *counts)
 {
-	uint64_t end = begin;
+	uint32_t end = begin;
 	size_t most = 0;
 	for (; end < self->pairs && end - begin < batch_sheaves; end++) {
-		const size_t more = sheaf_most(self, self->order[end]);
+		const size_t more = sheaf_most(self, end);
 		if (most + more > self->room) break;
 		start[end - begin] = most;
 		most += more;
@@ -148,7 +131,7 @@ static uint64_t fill_batch(sensitivity *self, uint64_t begin, size_t *start, siz
 	const int64_t sheaves = (int64_t)(end - begin);
 #pragma omp parallel for num_threads(self->threads) schedule(dynamic, 16)
 	for (int64_t s = 0; s < sheaves; s++)
-		counts[s] = fill_sheaf(self, begin + (uint64_t)s, self->sheaf + s, self->row + start[s],
+		counts[s] = fill_sheaf(self, begin + (uint32_t)s, self->sheaf + s, self->row + start[s],
 				       self->factors + start[s]);
 	self->count = self->sheaves = 0;
 	for (int64_t s = 0; s < sheaves; s++) {
@@ -171,7 +154,7 @@ static iso_status project_batch(sensitivity *self, iso_error *err)
 				      .count = self->count,
 				      .sheaves = self->sheaves,
 				      .sheaf = self->sheaf,
-				      .row = (const uint16_t(*)[2])self->row};
+				      .row = (const void *)self->row};
 	if (self->attenuation) {
 		const iso_status status =
 		    iso_projector_forward_block(self->attenuation, &block, self->mu->voxels, self->depths, err);
@@ -191,7 +174,7 @@ static iso_status project_all(sensitivity *self, iso_error *err)
 	iso_status status = ISO_OK;
 	if (!start || !counts)
 		status = iso_fail_memory(err, "the sensitivity image", 2 * batch_sheaves * sizeof *start);
-	for (uint64_t rank = 0; rank < self->pairs && status == ISO_OK;) {
+	for (uint32_t rank = 0; rank < self->pairs && status == ISO_OK;) {
 		rank = fill_batch(self, rank, start, counts);
 		status = project_batch(self, err);
 		if (status == ISO_OK && self->progress && self->progress->report &&
@@ -249,22 +232,9 @@ static iso_status check_input(const iso_scanner *scanner, const iso_image *mu, i
 	return ISO_OK;
 }
 
-static iso_status sort_pairs(sensitivity *self, iso_error *err)
-{
-	const uint64_t columns = self->columns->columns;
-	self->pairs = columns * (columns + 1) / 2;
-	self->order = malloc((size_t)self->pairs * sizeof *self->order);
-	if (!self->order)
-		return iso_fail_memory(err, "the sensitivity image", (size_t)self->pairs * sizeof *self->order);
-	for (uint64_t n = 0; n < self->pairs; n++)
-		self->order[self->columns->rank ? self->columns->rank[n] : n] = (uint32_t)n;
-	return ISO_OK;
-}
-
 static iso_status prepare(sensitivity *self, const iso_grid *grid, uint64_t sensitivity_lines, iso_error *err)
 {
-	iso_status status = sort_pairs(self, err);
-	if (status == ISO_OK) status = iso_projector_create(grid, NULL, self->threads, &self->projector, err);
+	iso_status status = iso_projector_create(grid, NULL, self->threads, &self->projector, err);
 	if (status == ISO_OK && self->mu)
 		status = iso_projector_create(&self->mu->grid, NULL, self->threads, &self->attenuation, err);
 	if (status != ISO_OK) return status;
@@ -302,11 +272,11 @@ iso_status iso_sensitivity(const iso_scanner *scanner, const iso_grid *grid, con
 	if (status == ISO_OK) status = iso_columns_create(scanner, &columns, err);
 	if (status == ISO_OK) {
 		self.columns = columns;
+		self.pairs = iso_columns_pairs(columns);
 		self.voxels = image->voxels;
 		status = prepare(&self, grid, sensitivity_lines, err);
 	}
 	if (status == ISO_OK) status = project_all(&self, err);
-	free(self.order);
 	free(self.sheaf);
 	free(self.row);
 	free(self.factors);
