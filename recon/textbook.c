@@ -105,8 +105,9 @@ static inline bool place(const textbook_path *path, int k, int *i, int *j, float
 	const float u = path->u + (float)(k - path->first) * path->du,
 		    v = path->v + (float)(k - path->first) * path->dv;
 	if (!(u > -1 && u < (float)path->u_size && v > -1 && v < (float)path->v_size)) return false;
-	*i = (int)floorf(u);
-	*j = (int)floorf(v);
+	/* rounds down, because u and v are above -1; floorf would be a call of the library for each */
+	*i = (int)(u + 1) - 1;
+	*j = (int)(v + 1) - 1;
 	*wu = u - (float)*i;
 	*wv = v - (float)*j;
 	return true;
