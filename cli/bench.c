@@ -23,9 +23,9 @@ typedef struct bench_options {
 
 static json_t *speed_json(const bench_speed *speed)
 {
-	return json_pack("{s:f, s:f, s:f, s:f}", "forward_events_per_s", speed->forward_per_s, "back_events_per_s",
+	return json_pack("{s:f, s:f, s:f, s:f, s:f}", "forward_events_per_s", speed->forward_per_s, "back_events_per_s",
 			 speed->back_per_s, "both_events_per_s", speed->both_per_s, "adjoint_error",
-			 speed->adjoint_error);
+			 speed->adjoint_error, "cpu_share", speed->cpu_share);
 }
 
 /* How many times as fast a is as b. */
@@ -69,8 +69,9 @@ static json_t *result_json(const char *name, bool tof, const bench_settings *set
 
 static void print_speed(const char *name, size_t events, const bench_speed *speed)
 {
-	printf("  %-18s %10zu %9.3f M/s %9.3f M/s %9.3f M/s %14.1e\n", name, events, 1e-6 * speed->forward_per_s,
-	       1e-6 * speed->back_per_s, 1e-6 * speed->both_per_s, speed->adjoint_error);
+	printf("  %-18s %10zu %9.3f M/s %9.3f M/s %9.3f M/s %14.1e %8.0f %%\n", name, events,
+	       1e-6 * speed->forward_per_s, 1e-6 * speed->back_per_s, 1e-6 * speed->both_per_s, speed->adjoint_error,
+	       100 * speed->cpu_share);
 }
 
 static void print_ratio(const char *name, const bench_speed *a, const bench_speed *b)
@@ -83,7 +84,8 @@ static void print_result(const char *name, bool tof, const bench_settings *setti
 {
 	printf("%s, %s, %d thread%s\n", name, tof ? "TOF" : "non-TOF", settings->threads,
 	       settings->threads > 1 ? "s" : "");
-	printf("  %-18s %10s %13s %13s %13s %14s\n", "", "events", "forward", "back", "both", "adjoint error");
+	printf("  %-18s %10s %13s %13s %13s %14s %10s\n", "", "events", "forward", "back", "both", "adjoint error",
+	       "CPU");
 	print_speed("fast", settings->events, &r->fast);
 	print_speed("textbook", settings->textbook_events, &r->textbook);
 	print_ratio("fast / textbook", &r->fast, &r->textbook);

@@ -85,6 +85,7 @@ typedef struct bench_settings {
 typedef struct bench_speed {
 	double forward_per_s, back_per_s, both_per_s;
 	double adjoint_error; /* |<Ax,y> - <x,A'y>| / <Ax,y> */
+	double cpu_share;     /* CPU time over threads x time: 1 when every thread ran all the time */
 } bench_speed;
 
 typedef struct bench_result {
@@ -107,5 +108,6 @@ iso_status bench_write_events(const bench_case *which, bool tof, uint64_t events
 			      const iso_progress *progress, iso_error *err);
 
 double bench_now_s(void);
+double bench_cpu_s(void); /* of all threads of the process */
 
 #endif

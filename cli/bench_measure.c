@@ -7,11 +7,21 @@
 #include "cli/bench.h"
 #include "core/error.h"
 
-double bench_now_s(void)
+static double clock_s(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double bench_now_s(void)
+{
+	return clock_s(CLOCK_MONOTONIC);
+}
+
+double bench_cpu_s(void)
+{
+	return clock_s(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* One kernel in the alternation, with its leading part of the events. */
@@ -22,7 +32,8 @@ typedef struct contender {
 	void *state;
 	double prepare_s;
 	float *weights, *values; /* in the engine's order */
-	double forward_s[bench_rounds_most], back_s[bench_rounds_most], both_s[bench_rounds_most];
+	double forward_s[bench_rounds_most], back_s[bench_rounds_most], both_s[bench_rounds_most],
+	    cpu_s[bench_rounds_most];
 	double adjoint_error;
 } contender;
 
@@ -52,7 +63,7 @@ static iso_status enter(contender *c, const bench_data *data, const iso_tof_kern
 static iso_status lap(contender *c, const bench_data *data, int round, float *back, iso_error *err)
 {
 	memset(back, 0, iso_grid_voxels(&data->grid) * sizeof *back);
-	const double start = bench_now_s();
+	const double cpu_s = bench_cpu_s(), start = bench_now_s();
 	iso_status status = c->engine->forward(c->state, data->image, c->values, err);
 	const double middle = bench_now_s();
 	if (status == ISO_OK) status = c->engine->back(c->state, c->weights, back, err);
@@ -61,6 +72,7 @@ static iso_status lap(contender *c, const bench_data *data, int round, float *ba
 	c->forward_s[round] = middle - start;
 	c->back_s[round] = end - middle;
 	c->both_s[round] = end - start;
+	c->cpu_s[round] = bench_cpu_s() - cpu_s;
 	return status;
 }
 
@@ -87,9 +99,12 @@ static double median(double *values, int count)
 
 static bench_speed speed_of(contender *c, int rounds)
 {
-	const double events = (double)c->count;
-	return (bench_speed){events / median(c->forward_s, rounds), events / median(c->back_s, rounds),
-			     events / median(c->both_s, rounds), c->adjoint_error};
+	const double events = (double)c->count, both_s = median(c->both_s, rounds);
+	return (bench_speed){.forward_per_s = events / median(c->forward_s, rounds),
+			     .back_per_s = events / median(c->back_s, rounds),
+			     .both_per_s = events / both_s,
+			     .adjoint_error = c->adjoint_error,
+			     .cpu_share = median(c->cpu_s, rounds) / (c->threads * both_s)};
 }
 
 /* The largest |a - b| over the largest b. */

@@ -31,11 +31,11 @@ def numbers(value):
     return [value] if isinstance(value, (int, float)) and not isinstance(value, bool) else []
 
 
-done = run('projector', '--events', '2000', '--textbook-events', '1000', '--rounds', '2', '--threads', '2', '--json')
+done = run('projector', '--events', '2000', '--textbook-events', '1000', '--rounds', '1', '--threads', '2', '--json')
 report = json.loads(done.stdout) if done.returncode == 0 else {'cases': []}
 cases = report['cases']
 check('exit code 0', done.returncode == 0, done.stderr)
-check('says threads and rounds', report.get('threads') == 2 and report.get('rounds') == 2)
+check('says threads and rounds', report.get('threads') == 2 and report.get('rounds') == 1)
 check('all cases, without and with TOF', [(case['case'], case['tof']) for case in cases] == [
     (name, tof) for name in ('preclinical', 'clinical', 'total-body') for tof in (False, True)])
 check('says the events of either kernel', all(case['events'] == 2000 and case['textbook_events'] == 1000 for case in cases))
@@ -47,9 +47,12 @@ check('ratios are those of the speeds', all(
     abs(case['ratio'][way] * case['textbook'][f'{way}_events_per_s'] / case['fast'][f'{way}_events_per_s'] - 1) < 1e-4 and
     abs(case['threads_ratio'][way] * case['fast_one_thread'][f'{way}_events_per_s'] / case['fast'][f'{way}_events_per_s'] - 1) < 1e-4
     for case in cases for way in ('forward', 'back', 'both')))
-# float rounding of places in grids of up to 600 voxels: 600 x 2^-24 x 3 = 1e-4 of a voxel, at neighbours that differ by up to 1
-check('both kernels compute the same', all(case['difference'][way] < 1e-3 for case in cases for way in ('forward', 'back')),
-      [case['difference'] for case in cases])
+# Float rounding of places in grids of up to 600 voxels: 3 x 600 x 2^-24 = 1e-4 of a voxel, at neighbours that differ by up to 1. With
+# TOF, rounding may decide otherwise whether a plane lies inside the cut, where it weighs 1.35e-3, against the 0.38 of one plane at the
+# middle of a bin of one sigma: at most 1.35e-3 / 0.38 = 3.6e-3 of the largest voxel.
+check('both kernels compute the same', all(case['difference'][way] < (4e-3 if case['tof'] else 1e-3)
+                                           for case in cases for way in ('forward', 'back')), [case['difference'] for case in cases])
+check('CPU time', all(0 < case[kernel]['cpu_share'] < 1.1 for case in cases for kernel in ('fast', 'textbook', 'fast_one_thread')))
 check('there is something to move', all(case['traffic'][key] > 0 for case in cases for key in (
     'forward_load_bytes_per_event', 'back_load_bytes_per_event', 'back_store_bytes_per_event', 'working_set_bytes')))
 check('the bound and its share', all(case['bound_s_per_event'][way] > 0 and abs(
@@ -58,7 +61,7 @@ check('the bound and its share', all(case['bound_s_per_event'][way] > 0 and abs(
 one = run('projector', '--events', '500', '--rounds', '1', '--case', 'preclinical', '--threads', '1', '--json')
 check('one thread is not compared with itself', one.returncode == 0 and all(
     'threads_ratio' not in case and case['textbook_events'] == 500 for case in json.loads(one.stdout)['cases']), one.stderr)
-table = run('projector', '--events', '500', '--rounds', '1', '--case', 'clinical', '--threads', '2')
+table = run('projector', '--events', '500', '--rounds', '2', '--case', 'clinical', '--threads', '2')
 check('a table without --json', table.returncode == 0 and 'clinical, non-TOF' in table.stdout and 'clinical, TOF' in table.stdout and
       'total-body' not in table.stdout)
 
