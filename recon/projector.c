@@ -28,7 +28,8 @@ static const size_t copies_bytes = (size_t)2 << 30;
 
 struct iso_projector {
 	iso_grid grid;
-	iso_joseph joseph; /* of images whose rows run along z */
+	iso_joseph joseph; /* of the projector's own images, whose rows run along z */
+	iso_joseph given;  /* of the caller's, whose rows run along x; without TOF table */
 	iso_tof_series series;
 	double tof_bin_mm;
 	const iso_kernels *kernels;
@@ -40,7 +41,7 @@ struct iso_projector {
 	iso_sheaf_ends *ends;     /* [threads] */
 };
 
-/* Rows along z; an odd number of them in a plane keeps neighbouring planes out of each other's way in the caches. */
+/* Own images: rows along z; an odd number of them in a plane keeps neighbouring planes out of each other's way in the caches. */
 static void set_order(const iso_grid *grid, iso_projector *projector)
 {
 	iso_joseph *joseph = &projector->joseph;
@@ -54,6 +55,10 @@ static void set_order(const iso_grid *grid, iso_projector *projector)
 	joseph->stride[0] = (ptrdiff_t)row;
 	joseph->stride[1] = (ptrdiff_t)(row * (grid->size[0] | 1));
 	projector->floats = (size_t)joseph->stride[1] * grid->size[1];
+	projector->given = *joseph;
+	projector->given.stride[0] = 1;
+	projector->given.stride[1] = (ptrdiff_t)grid->size[0];
+	projector->given.stride[2] = (ptrdiff_t)(grid->size[0] * grid->size[1]);
 }
 
 /* Zeros, in large pages where the system has them. */
@@ -98,6 +103,7 @@ iso_status iso_projector_create_for(const iso_grid *grid, const iso_tof_kernel *
 		return status;
 	}
 	if (projector->joseph.tof.weight) {
+		projector->given.tof = projector->joseph.tof;
 		projector->tof_bin_mm = tof->bin_mm;
 		iso_tof_series_make(tof, projector->joseph.tof.cut_mm, &projector->series);
 	}
@@ -198,20 +204,27 @@ static iso_status make_copies(iso_projector *projector, int copies, iso_error *e
 /* The work of a call: lines, or a block of sheaves. */
 typedef struct lines_job {
 	iso_projector *projector;
+	const iso_joseph *joseph;    /* of the images that lines are walked through */
 	const iso_line *line;        /* NULL: a block */
 	const iso_line_block *block; /* NULL: single lines */
 	const float *factors;        /* adjoint */
 	float *values;               /* forward */
+	iso_traffic *traffic;        /* only count */
 	size_t count, chunk;
 } lines_job;
 
 /* One line on its own: value out, or factor in. */
 static void walk_line(const lines_job *job, const iso_line *line, size_t number, float *image)
 {
-	const iso_joseph *joseph = &job->projector->joseph;
+	const iso_joseph *joseph = job->joseph;
 	iso_ray ray;
 	const bool meets = iso_ray_begin(joseph, line, &ray);
-	if (job->values)
+	if (job->traffic) {
+		const double bytes = meets ? 4.0 * sizeof(float) * ray.planes : 0;
+		job->traffic->forward_load_bytes += bytes;
+		job->traffic->back_load_bytes += bytes;
+		job->traffic->back_store_bytes += bytes;
+	} else if (job->values)
 		job->values[number] = meets ? (float)iso_ray_forward(joseph, &ray, image) : 0.0f;
 	else if (meets && job->factors[number] != 0)
 		iso_ray_adjoint(joseph, &ray, job->factors[number], image);
@@ -226,7 +239,9 @@ static void walk_sheaf(const lines_job *job, const iso_sheaf *sheaf, size_t base
 	if (ends->count >= few_lines) {
 		iso_sheaf_set_lines(&projector->joseph, projector->kernels, work, ends);
 		const int z_size = projector->joseph.size[2];
-		if (job->values)
+		if (job->traffic)
+			projector->kernels->sheaf_traffic(work, &projector->series, z_size, job->traffic);
+		else if (job->values)
 			projector->kernels->sheaf_forward(work, &projector->series, z_size, image, job->values + base);
 		else
 			projector->kernels->sheaf_adjoint(work, &projector->series, z_size, job->factors + base, image);
@@ -259,7 +274,7 @@ static void line_of(const lines_job *job, const iso_sheaf *sheaf, size_t n, iso_
 static void walk_sheaf_lines(const lines_job *job, const iso_sheaf *sheaf, size_t first, size_t last,
 			     iso_sheaf_ends *ends, iso_sheaf_work *work, float *image)
 {
-	const iso_joseph *joseph = &job->projector->joseph;
+	const iso_joseph *joseph = job->joseph;
 	const iso_line_block *block = job->block;
 	const iso_columns *columns = block->columns;
 	const float *a = columns->position_mm + 3 * (size_t)columns->first[sheaf->column[0]],
@@ -364,34 +379,77 @@ static iso_status run_adjoint(const lines_job *job, float *voxels, iso_error *er
 	return ISO_OK;
 }
 
+/* Few lines are walked through the caller's image as it is: putting it into another order would take longer. */
+static bool are_few(const iso_projector *projector, size_t lines)
+{
+	const int *size = projector->joseph.size;
+	return (double)lines * (size[0] + size[1] + size[2]) < 4 * (double)projector->floats;
+}
+
 iso_status iso_projector_forward(iso_projector *projector, const iso_line *lines, size_t count, const float *voxels,
 				 float *values, iso_error *err)
 {
-	const lines_job job = {
-	    .projector = projector, .line = lines, .values = values, .count = count, .chunk = lines_per_task};
-	return run_forward(&job, voxels, err);
+	lines_job job = {.projector = projector,
+			 .joseph = &projector->joseph,
+			 .line = lines,
+			 .values = values,
+			 .count = count,
+			 .chunk = lines_per_task};
+	if (!are_few(projector, count)) return run_forward(&job, voxels, err);
+	job.joseph = &projector->given;
+	const ptrdiff_t total = (ptrdiff_t)count;
+#pragma omp parallel for num_threads(projector->threads) schedule(dynamic, lines_per_task)
+	for (ptrdiff_t n = 0; n < total; n++) walk_line(&job, lines + n, (size_t)n, (float *)voxels);
+	return ISO_OK;
 }
 
 iso_status iso_projector_adjoint(iso_projector *projector, const iso_line *lines, size_t count, const float *values,
 				 float *voxels, iso_error *err)
 {
-	const lines_job job = {
-	    .projector = projector, .line = lines, .factors = values, .count = count, .chunk = lines_per_task};
-	return run_adjoint(&job, voxels, err);
+	lines_job job = {.projector = projector,
+			 .joseph = &projector->joseph,
+			 .line = lines,
+			 .factors = values,
+			 .count = count,
+			 .chunk = lines_per_task};
+	if (!are_few(projector, count)) return run_adjoint(&job, voxels, err);
+	job.joseph = &projector->given;
+	for (size_t n = 0; n < count; n++) walk_line(&job, lines + n, n, voxels);
+	return ISO_OK;
+}
+
+static lines_job block_job(iso_projector *projector, const iso_line_block *block)
+{
+	return (lines_job){.projector = projector,
+			   .joseph = &projector->joseph,
+			   .block = block,
+			   .count = block->count,
+			   .chunk = lines_per_chunk};
 }
 
 iso_status iso_projector_forward_block(iso_projector *projector, const iso_line_block *block, const float *voxels,
 				       float *values, iso_error *err)
 {
-	const lines_job job = {
-	    .projector = projector, .block = block, .values = values, .count = block->count, .chunk = lines_per_chunk};
+	lines_job job = block_job(projector, block);
+	job.values = values;
 	return run_forward(&job, voxels, err);
 }
 
 iso_status iso_projector_adjoint_block(iso_projector *projector, const iso_line_block *block, const float *values,
 				       float *voxels, iso_error *err)
 {
-	const lines_job job = {
-	    .projector = projector, .block = block, .factors = values, .count = block->count, .chunk = lines_per_chunk};
+	lines_job job = block_job(projector, block);
+	job.factors = values;
 	return run_adjoint(&job, voxels, err);
+}
+
+iso_traffic iso_projector_block_traffic(iso_projector *projector, const iso_line_block *block)
+{
+	iso_traffic traffic = {.panel_bytes = (size_t)(projector->joseph.size[2] + 2 * ISO_SHEAF_GUARD) *
+					      (size_t)projector->kernels->lanes * sizeof(float)};
+	lines_job job = block_job(projector, block);
+	job.traffic = &traffic;
+	const size_t chunks = (block->count + job.chunk - 1) / job.chunk;
+	for (size_t c = 0; c < chunks; c++) walk_chunk(&job, c, 0, NULL);
+	return traffic;
 }

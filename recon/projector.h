@@ -7,6 +7,7 @@
 
 #include "isotrace/projector.h"
 #include "recon/line_block.h"
+#include "recon/sheaf.h"
 
 /* With the kernels of one kind of processor, see recon/sheaf.h; NULL: the fastest. */
 iso_status iso_projector_create_for(const iso_grid *grid, const iso_tof_kernel *tof, int threads, const char *kernels,
@@ -17,5 +18,8 @@ iso_status iso_projector_forward_block(iso_projector *projector, const iso_line_
 				       float *values, iso_error *err);
 iso_status iso_projector_adjoint_block(iso_projector *projector, const iso_line_block *block, const float *values,
 				       float *voxels, iso_error *err);
+
+/* What one pass forward and one back over a block load and store; for the bench. */
+iso_traffic iso_projector_block_traffic(iso_projector *projector, const iso_line_block *block);
 
 #endif

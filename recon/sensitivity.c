@@ -49,7 +49,7 @@ typedef struct sensitivity {
 } sensitivity;
 
 /* Does the line from p to q meet the box, seen along z only (axes 2) or in space (3)? */
-static bool meets_box(const double box[2][3], const float *p, const float *q, int axes)
+static bool meets_box(double box[2][3], const float *p, const float *q, int axes)
 {
 	double low = 0, high = 1;
 	for (int k = 0; k < axes; k++) {
@@ -89,7 +89,7 @@ static uint32_t first_row(uint32_t rank, double even, uint32_t stride)
 }
 
 /* Rows and weights of the sheaf of this rank; returns how many lines there are. */
-static size_t fill_sheaf(const sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uint16_t (*row)[2], float *factors)
+static size_t fill_sheaf(sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uint16_t (*row)[2], float *factors)
 {
 	const iso_columns *columns = self->columns;
 	*sheaf = (iso_sheaf){0};
@@ -154,7 +154,7 @@ static iso_status project_batch(sensitivity *self, iso_error *err)
 				      .count = self->count,
 				      .sheaves = self->sheaves,
 				      .sheaf = self->sheaf,
-				      .row = (const void *)self->row};
+				      .row = (void *)self->row};
 	if (self->attenuation) {
 		const iso_status status =
 		    iso_projector_forward_block(self->attenuation, &block, self->mu->voxels, self->depths, err);

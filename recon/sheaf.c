@@ -144,6 +144,7 @@ void iso_sheaf_set_lines(const iso_joseph *joseph, const iso_kernels *kernels, i
 	for (int n = 0; n < ends->count; n++) {
 		const int k = at[steps[n]]++;
 		lines->number[k] = ends->number[n];
+		lines->steps[k] = steps[n];
 		lines->z[k] = (float)z[n];
 		lines->slope[k] = (float)slope[n];
 		lines->step_mm[k] = (float)(length_mm[n] * fabs(per_plane));

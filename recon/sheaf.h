@@ -39,6 +39,7 @@ typedef struct iso_sheaf_walk {
 typedef struct iso_sheaf_lines {
 	int count;
 	int begin[ISO_SHEAF_STEPS + 1];   /* lines begin[n] .. begin[n+1]-1 cross at most n voxels */
+	int steps[ISO_SHEAF_LINES];       /* that n */
 	uint16_t number[ISO_SHEAF_LINES]; /* of the line among those given */
 	float z[ISO_SHEAF_LINES];         /* at the first plane, in voxels */
 	float slope[ISO_SHEAF_LINES];     /* voxels per plane */
@@ -66,6 +67,12 @@ typedef struct iso_sheaf_work {
 	void *memory;
 } iso_sheaf_work;
 
+/* Bytes that kernels load and store, all calls together. */
+typedef struct iso_traffic {
+	double forward_load_bytes, back_load_bytes, back_store_bytes;
+	size_t panel_bytes; /* of a thread's panel: where most of it goes */
+} iso_traffic;
+
 /* A set of kernels for one kind of processor. z_size: voxels along z in a row. values[] by number. */
 typedef struct iso_kernels {
 	const char *name;
@@ -74,6 +81,8 @@ typedef struct iso_kernels {
 			      float *values);
 	void (*sheaf_adjoint)(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, const float *values,
 			      float *image);
+	/* Adds what the two would move. */
+	void (*sheaf_traffic)(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, iso_traffic *traffic);
 } iso_kernels;
 
 /* The fastest set that this processor runs. wanted: "avx512", "avx2", "baseline" or NULL; NULL when it cannot run. */

@@ -87,6 +87,7 @@ static inline float lanes_sum(lanes x)
 static inline void lanes_transpose(lanes row[LANES])
 {
 	__m512 t[16];
+#pragma GCC unroll 8
 	for (int i = 0; i < 8; i++) {
 		t[2 * i] = _mm512_unpacklo_ps(row[2 * i], row[2 * i + 1]);
 		t[2 * i + 1] = _mm512_unpackhi_ps(row[2 * i], row[2 * i + 1]);

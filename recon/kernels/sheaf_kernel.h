@@ -27,39 +27,62 @@ typedef struct block {
 	int begin[ISO_SHEAF_STEPS + 1];      /* in which[] */
 } block;
 
-/* Which lines have a part in the block, where they enter it, and the z that they need. */
-static void block_begin(block *b, int plane, int z_size)
+/* Where lines enter the block, and the z that they need. */
+static void place_lines(block *restrict b, int z_size)
 {
 	const iso_sheaf_lines *l = b->lines;
-	int lowest = z_size, highest = 0;
-	b->plane = plane;
+	const float plane = (float)b->plane, top = (float)z_size, bottom = -ISO_SHEAF_STEPS;
+	int lowest = z_size, highest = -ISO_SHEAF_STEPS;
+	for (int k = 0; k < l->count; k++) {
+		const float at = l->z[k] + l->slope[k] * plane, fall = l->slope[k] * (LANES - 1);
+		const float least = at + (fall < 0 ? fall : 0);
+		/* beyond the image on either side all is 0 as far as the guards go */
+		const float low = least < bottom ? bottom : least, clamped = low > top ? top : low;
+		const int whole = (int)clamped, row = (float)whole > clamped ? whole - 1 : whole;
+		const int end = row + l->steps[k] + 2;
+		b->row[k] = row;
+		b->from[k] = at - (float)row;
+		lowest = row < lowest ? row : lowest;
+		highest = end > highest ? end : highest;
+	}
+	b->lowest = lowest;
+	b->highest = highest;
+}
+
+/* With TOF most lines have no part in most blocks: which do, and the z that these need. */
+static void choose_lines(block *b, int z_size)
+{
+	const iso_sheaf_lines *l = b->lines;
+	const int plane = b->plane;
+	int active = 0, lowest = z_size, highest = -ISO_SHEAF_STEPS;
 	for (int n = 0; n < ISO_SHEAF_STEPS; n++) {
+		b->begin[n] = active;
 		for (int k = l->begin[n]; k < l->begin[n + 1]; k++) {
-			const float at = l->z[k] + l->slope[k] * (float)plane,
-				    least = at + fminf(0, l->slope[k] * (LANES - 1));
-			/* beyond the image on either side all is 0 as far as the guards go */
-			const float clamped = fmaxf((float)-ISO_SHEAF_STEPS, fminf(least, (float)z_size));
-			const int whole = (int)clamped, row = whole - ((float)whole > clamped);
-			b->row[k] = row;
-			b->from[k] = at - (float)row;
 			const bool in = l->low[k] < plane + LANES && l->high[k] > plane;
+			const int row = b->row[k];
+			b->which[active] = (uint16_t)k;
+			active += in;
 			lowest = in && row < lowest ? row : lowest;
 			highest = in && row + n + 2 > highest ? row + n + 2 : highest;
 		}
 	}
-	b->active = 0;
-	for (int n = 0; n < ISO_SHEAF_STEPS; n++) {
-		b->begin[n] = b->active;
-		for (int k = l->begin[n]; k < l->begin[n + 1]; k++) {
-			b->which[b->active] = (uint16_t)k;
-			b->active += l->low[k] < plane + LANES && l->high[k] > plane;
-		}
-	}
-	b->begin[ISO_SHEAF_STEPS] = b->active;
+	b->begin[ISO_SHEAF_STEPS] = active;
 	b->lowest = lowest;
 	b->highest = highest;
-	b->z_begin = lowest < 0 ? 0 : lowest / LANES * LANES;
-	b->z_end = highest > z_size ? z_size : highest;
+}
+
+/* False when no line has a part in the block. */
+static bool block_begin(block *b, int plane, int z_size)
+{
+	b->plane = plane;
+	place_lines(b, z_size);
+	if (b->tof->terms)
+		choose_lines(b, z_size);
+	else
+		memcpy(b->begin, b->lines->begin, sizeof b->begin);
+	b->z_begin = b->lowest < 0 ? 0 : b->lowest / LANES * LANES;
+	b->z_end = b->highest > z_size ? z_size : b->highest;
+	return b->begin[ISO_SHEAF_STEPS] > 0 && b->z_begin < b->z_end;
 }
 
 static void clear_rows(const block *b, int begin, int end)
@@ -76,11 +99,13 @@ static void fill_panel(const block *b, const iso_sheaf_walk *walk, const float *
 	const float *w = walk->weight[0] + b->plane, *v = walk->weight[1] + b->plane;
 	for (int z = b->z_begin; z < b->z_end; z += LANES) {
 		lanes tile[LANES];
+#pragma GCC unroll 16
 		for (int p = 0; p < LANES; p++)
 			tile[p] = lanes_all(w[p]) * lanes_load(image + near[p] + z) +
 				  lanes_all(v[p]) * lanes_load(image + far[p] + z);
 		lanes_transpose(tile);
 		float *to = b->panel + (ptrdiff_t)(z + ISO_SHEAF_GUARD) * LANES;
+#pragma GCC unroll 16
 		for (int k = 0; k < LANES; k++) lanes_store(to + k * LANES, tile[k]);
 	}
 }
@@ -93,8 +118,10 @@ static void spread_panel(const block *b, const iso_sheaf_walk *walk, float *imag
 	for (int z = b->z_begin; z < b->z_end; z += LANES) {
 		lanes tile[LANES];
 		const float *from = b->panel + (ptrdiff_t)(z + ISO_SHEAF_GUARD) * LANES;
+#pragma GCC unroll 16
 		for (int k = 0; k < LANES; k++) tile[k] = lanes_load(from + k * LANES);
 		lanes_transpose(tile);
+#pragma GCC unroll 16
 		for (int p = 0; p < LANES; p++) {
 			float *at = image + near[p] + z;
 			lanes_store(at, lanes_load(at) + lanes_all(w[p]) * tile[p]);
@@ -119,7 +146,7 @@ static inline lanes tof_weight(const block *b, int k)
 __attribute__((always_inline)) static inline void walk_forward(const block *b, int n, bool tof, float *sums)
 {
 	for (int c = b->begin[n]; c < b->begin[n + 1]; c++) {
-		const int k = b->which[c];
+		const int k = tof ? b->which[c] : c;
 		const float *row = b->panel + (ptrdiff_t)(b->row[k] + ISO_SHEAF_GUARD) * LANES;
 		const lanes t = lanes_all(b->lines->slope[k]) * lanes_numbers() + lanes_all(b->from[k]);
 		const lanes whole = lanes_whole(t);
@@ -140,7 +167,7 @@ __attribute__((always_inline)) static inline void walk_forward(const block *b, i
 __attribute__((always_inline)) static inline void walk_adjoint(const block *b, int n, bool tof, const float *factors)
 {
 	for (int c = b->begin[n]; c < b->begin[n + 1]; c++) {
-		const int k = b->which[c];
+		const int k = tof ? b->which[c] : c;
 		float *row = b->panel + (ptrdiff_t)(b->row[k] + ISO_SHEAF_GUARD) * LANES;
 		const lanes t = lanes_all(b->lines->slope[k]) * lanes_numbers() + lanes_all(b->from[k]);
 		const lanes whole = lanes_whole(t);
@@ -190,8 +217,7 @@ static void sheaf_forward(iso_sheaf_work *work, const iso_tof_series *tof, int z
 	block b = {.lines = l, .tof = tof, .panel = work->panel};
 	memset(work->sums, 0, (size_t)l->count * LANES * sizeof(float));
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		block_begin(&b, plane, z_size);
-		if (b.active == 0) continue;
+		if (!block_begin(&b, plane, z_size)) continue;
 		fill_panel(&b, &work->walk, image);
 		if (tof->terms)
 			each_forward(&b, true, work->sums);
@@ -210,8 +236,7 @@ static void sheaf_adjoint(iso_sheaf_work *work, const iso_tof_series *tof, int z
 	float *factors = work->sums;
 	for (int k = 0; k < l->count; k++) factors[k] = l->step_mm[k] * values[l->number[k]];
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		block_begin(&b, plane, z_size);
-		if (b.active == 0) continue;
+		if (!block_begin(&b, plane, z_size)) continue;
 		clear_rows(&b, b.z_begin, b.z_end + LANES);
 		if (tof->terms)
 			each_adjoint(&b, true, factors);
@@ -224,4 +249,24 @@ static void sheaf_adjoint(iso_sheaf_work *work, const iso_tof_series *tof, int z
 	}
 }
 
-const iso_kernels ISO_KERNELS = {ISO_KERNELS_NAME, LANES, sheaf_forward, sheaf_adjoint};
+static void sheaf_traffic(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, iso_traffic *traffic)
+{
+	const double row = LANES * sizeof(float);
+	block b = {.lines = &work->lines, .tof = tof, .panel = work->panel};
+	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
+		if (!block_begin(&b, plane, z_size)) continue;
+		const double rows = b.z_end - b.z_begin;
+		traffic->forward_load_bytes +=
+		    2 * rows * row; /* of the image; back: read the panel, add to the image */
+		traffic->back_load_bytes += 3 * rows * row;
+		traffic->back_store_bytes += 3 * rows * row;
+		for (int n = 0; n < ISO_SHEAF_STEPS; n++) {
+			const double lines = b.begin[n + 1] - b.begin[n];
+			traffic->forward_load_bytes += lines * (2 * (n + 1) + 1) * row;
+			traffic->back_load_bytes += lines * (n + 2) * row;
+			traffic->back_store_bytes += lines * (n + 2) * row;
+		}
+	}
+}
+
+const iso_kernels ISO_KERNELS = {ISO_KERNELS_NAME, LANES, sheaf_forward, sheaf_adjoint, sheaf_traffic};
