@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "recon/joseph.h"
 
+#include "recon/sheaf.h"
+
 void iso_planes_narrow(double at, double slope, double from, double to, double *low, double *high)
 {
 	if (fabs(slope) < 1e-12) {
@@ -192,11 +194,22 @@ __attribute__((always_inline)) static inline void inner_adjoint(const iso_joseph
 	}
 }
 
+/* May a kernel take the inner planes? */
+static bool has_kernel(const iso_joseph *joseph, const iso_ray *ray)
+{
+	return joseph->kernels && ray->axis != 2 && joseph->stride[2] == 1 &&
+	       (!joseph->tof.weight || joseph->series.terms > 0);
+}
+
 double iso_ray_forward(const iso_joseph *joseph, const iso_ray *ray, const float *voxels)
 {
 	double sum = border_forward(joseph, ray, 0, ray->inner_begin, voxels);
-	sum +=
-	    joseph->tof.weight ? inner_forward(joseph, ray, voxels, true) : inner_forward(joseph, ray, voxels, false);
+	if (has_kernel(joseph, ray))
+		sum += joseph->kernels->ray_forward(joseph, ray, voxels);
+	else if (joseph->tof.weight)
+		sum += inner_forward(joseph, ray, voxels, true);
+	else
+		sum += inner_forward(joseph, ray, voxels, false);
 	sum += border_forward(joseph, ray, ray->inner_end, ray->planes, voxels);
 	return sum * (double)ray->step_mm;
 }
@@ -205,23 +218,11 @@ void iso_ray_adjoint(const iso_joseph *joseph, const iso_ray *ray, float value, 
 {
 	value *= ray->step_mm;
 	border_adjoint(joseph, ray, 0, ray->inner_begin, value, voxels);
-	if (joseph->tof.weight)
+	if (has_kernel(joseph, ray))
+		joseph->kernels->ray_adjoint(joseph, ray, value, voxels);
+	else if (joseph->tof.weight)
 		inner_adjoint(joseph, ray, value, voxels, true);
 	else
 		inner_adjoint(joseph, ray, value, voxels, false);
 	border_adjoint(joseph, ray, ray->inner_end, ray->planes, value, voxels);
-}
-
-void iso_ray_slices(const iso_joseph *joseph, const iso_ray *ray, int *begin, int *end)
-{
-	if (ray->axis == 2) {
-		*begin = ray->first;
-		*end = ray->first + ray->planes;
-		return;
-	}
-	const float a = ray->v, b = ray->v + (float)(ray->planes - 1) * ray->dv;
-	*begin = (int)floorf(fminf(a, b));
-	*end = (int)floorf(fmaxf(a, b)) + 2;
-	if (*begin < 0) *begin = 0;
-	if (*end > joseph->size[2]) *end = joseph->size[2];
 }

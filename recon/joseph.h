@@ -24,12 +24,25 @@ typedef struct iso_tof_table {
 	double cells_per_mm;
 } iso_tof_table;
 
+enum { ISO_TOF_TERMS = 25 };
+
+/* The TOF kernel as a polynomial of (distance/cut)^2 - 1/2, 0 beyond the cut. */
+typedef struct iso_tof_series {
+	int terms; /* 0: no TOF, or a kernel that is not smooth enough for it */
+	float term[ISO_TOF_TERMS];
+} iso_tof_series;
+
+struct iso_ray;
+struct iso_kernels;
+
 /* What all lines have in common. */
 typedef struct iso_joseph {
 	double origin_mm[3], voxel_mm[3];
 	int size[3];
 	ptrdiff_t stride[3]; /* in voxels */
 	iso_tof_table tof;
+	iso_tof_series series;
+	const struct iso_kernels *kernels; /* for the planes inside; NULL: plain C */
 } iso_joseph;
 
 /* One line in one grid. Planes are numbered along the dominant axis; m counts from `first`. */
@@ -51,7 +64,5 @@ bool iso_ray_begin(const iso_joseph *joseph, const iso_line *line, iso_ray *ray)
 double iso_ray_forward(const iso_joseph *joseph, const iso_ray *ray, const float *voxels);
 /* Adds value times the line's row of the matrix. */
 void iso_ray_adjoint(const iso_joseph *joseph, const iso_ray *ray, float value, float *voxels);
-/* The slices (index 2) that the adjoint may touch, [begin, end). */
-void iso_ray_slices(const iso_joseph *joseph, const iso_ray *ray, int *begin, int *end);
 
 #endif

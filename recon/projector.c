@@ -30,7 +30,6 @@ struct iso_projector {
 	iso_grid grid;
 	iso_joseph joseph; /* of the projector's own images, whose rows run along z */
 	iso_joseph given;  /* of the caller's, whose rows run along x; without TOF table */
-	iso_tof_series series;
 	double tof_bin_mm;
 	const iso_kernels *kernels;
 	int threads;
@@ -87,6 +86,8 @@ iso_status iso_projector_create_for(const iso_grid *grid, const iso_tof_kernel *
 	projector->threads = threads > 0 ? threads : omp_get_max_threads();
 	projector->kernels = iso_kernels_choose(kernels);
 	set_order(grid, projector);
+	/* kernels count voxels in 32 bits */
+	if (projector->floats <= INT32_MAX) projector->joseph.kernels = projector->kernels;
 	const size_t workers = (size_t)projector->threads;
 	projector->work = calloc(workers, sizeof *projector->work);
 	projector->ends = calloc(workers, sizeof *projector->ends);
@@ -105,7 +106,7 @@ iso_status iso_projector_create_for(const iso_grid *grid, const iso_tof_kernel *
 	if (projector->joseph.tof.weight) {
 		projector->given.tof = projector->joseph.tof;
 		projector->tof_bin_mm = tof->bin_mm;
-		iso_tof_series_make(tof, projector->joseph.tof.cut_mm, &projector->series);
+		iso_tof_series_make(tof, projector->joseph.tof.cut_mm, &projector->joseph.series);
 	}
 	*out = projector;
 	return ISO_OK;
@@ -234,17 +235,16 @@ static void walk_line(const lines_job *job, const iso_line *line, size_t number,
 static void walk_sheaf(const lines_job *job, const iso_sheaf *sheaf, size_t base, iso_sheaf_ends *ends,
 		       iso_sheaf_work *work, float *image)
 {
-	iso_projector *projector = job->projector;
+	const iso_kernels *kernels = job->projector->kernels;
 	const iso_columns *columns = job->block->columns;
 	if (ends->count >= few_lines) {
-		iso_sheaf_set_lines(&projector->joseph, projector->kernels, work, ends);
-		const int z_size = projector->joseph.size[2];
+		kernels->sheaf_set_lines(job->joseph, work, ends);
 		if (job->traffic)
-			projector->kernels->sheaf_traffic(work, &projector->series, z_size, job->traffic);
+			kernels->sheaf_traffic(job->joseph, work, job->traffic);
 		else if (job->values)
-			projector->kernels->sheaf_forward(work, &projector->series, z_size, image, job->values + base);
+			kernels->sheaf_forward(job->joseph, work, image, job->values + base);
 		else
-			projector->kernels->sheaf_adjoint(work, &projector->series, z_size, job->factors + base, image);
+			kernels->sheaf_adjoint(job->joseph, work, job->factors + base, image);
 		return;
 	}
 	for (int n = 0; n < ends->count; n++) {
@@ -279,8 +279,8 @@ static void walk_sheaf_lines(const lines_job *job, const iso_sheaf *sheaf, size_
 	const iso_columns *columns = block->columns;
 	const float *a = columns->position_mm + 3 * (size_t)columns->first[sheaf->column[0]],
 		    *b = columns->position_mm + 3 * (size_t)columns->first[sheaf->column[1]];
-	const bool smooth = !joseph->tof.weight || job->projector->series.terms > 0;
-	const bool meets = columns->planar && iso_sheaf_begin(joseph, a, b, &work->walk);
+	const bool smooth = !joseph->tof.weight || joseph->series.terms > 0;
+	const bool meets = columns->planar && job->projector->kernels->sheaf_begin(joseph, a, b, &work->walk);
 	if (columns->planar && !meets && (a[0] != b[0] || a[1] != b[1])) {
 		if (job->values) memset(job->values + first, 0, (last - first) * sizeof *job->values);
 		return;

@@ -14,15 +14,8 @@ enum {
 	ISO_SHEAF_LINES = 512,  /* lines that share one making of the panel, at most */
 	ISO_SHEAF_PADDING = 16, /* images have z rows of a multiple of this; panels are as many planes */
 	ISO_SHEAF_GUARD = 24,   /* empty rows on either side of a panel: more than a line moves within a block */
-	ISO_SHEAF_STEPS = 18,   /* a line that is not steep crosses fewer voxels than this within a block */
-	ISO_TOF_TERMS = 25
+	ISO_SHEAF_STEPS = 18    /* a line that is not steep crosses fewer voxels than this within a block */
 };
-
-/* The TOF kernel as a polynomial of (distance/cut)^2 - 1/2, 0 beyond the cut. */
-typedef struct iso_tof_series {
-	int terms; /* 0: no TOF */
-	float term[ISO_TOF_TERMS];
-} iso_tof_series;
 
 /* Where the plane of a sheaf meets the grid. */
 typedef struct iso_sheaf_walk {
@@ -64,6 +57,9 @@ typedef struct iso_sheaf_work {
 	iso_sheaf_lines lines;
 	float *panel; /* (z + 2 guards) x lanes */
 	float *sums;  /* ISO_SHEAF_LINES x lanes */
+	/* with TOF: the lines that have a part in each block, block after block */
+	uint16_t *which;
+	int *begin; /* [blocks + 1] in which[] */
 	void *memory;
 } iso_sheaf_work;
 
@@ -73,16 +69,22 @@ typedef struct iso_traffic {
 	size_t panel_bytes; /* of a thread's panel: where most of it goes */
 } iso_traffic;
 
-/* A set of kernels for one kind of processor. z_size: voxels along z in a row. values[] by number. */
+/* A set of kernels for one kind of processor. values[] by number. */
 typedef struct iso_kernels {
 	const char *name;
 	int lanes; /* planes in a block */
-	void (*sheaf_forward)(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, const float *image,
-			      float *values);
-	void (*sheaf_adjoint)(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, const float *values,
-			      float *image);
+	/* Where the plane through (x, y) start and end in mm meets the grid. False when it does not. */
+	bool (*sheaf_begin)(const iso_joseph *joseph, const float start_mm[2], const float end_mm[2],
+			    iso_sheaf_walk *walk);
+	/* Lines that are not steep into work->lines, for the walk in work->walk. */
+	void (*sheaf_set_lines)(const iso_joseph *joseph, iso_sheaf_work *work, const iso_sheaf_ends *ends);
+	void (*sheaf_forward)(const iso_joseph *joseph, iso_sheaf_work *work, const float *image, float *values);
+	void (*sheaf_adjoint)(const iso_joseph *joseph, iso_sheaf_work *work, const float *values, float *image);
 	/* Adds what the two would move. */
-	void (*sheaf_traffic)(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, iso_traffic *traffic);
+	void (*sheaf_traffic)(const iso_joseph *joseph, iso_sheaf_work *work, iso_traffic *traffic);
+	/* The inner planes of a ray along x or y, in an image whose rows run along z; without step_mm. */
+	double (*ray_forward)(const iso_joseph *joseph, const iso_ray *ray, const float *voxels);
+	void (*ray_adjoint)(const iso_joseph *joseph, const iso_ray *ray, float value, float *voxels);
 } iso_kernels;
 
 /* The fastest set that this processor runs. wanted: "avx512", "avx2", "baseline" or NULL; NULL when it cannot run. */
@@ -91,12 +93,7 @@ const iso_kernels *iso_kernels_choose(const char *wanted);
 iso_status iso_sheaf_work_create(const int size[3], iso_sheaf_work **out, iso_error *err);
 void iso_sheaf_work_free(iso_sheaf_work *work);
 
-/* From (x, y) start to end in mm. False when no plane of the grid is met. */
-bool iso_sheaf_begin(const iso_joseph *joseph, const float start_mm[2], const float end_mm[2], iso_sheaf_walk *walk);
 /* Is the line from z start to end steeper than the sheaf's plane allows, so that it has to be followed along z? */
 bool iso_sheaf_is_steep(const iso_joseph *joseph, const iso_sheaf_walk *walk, float start_mm, float end_mm);
-/* Lines that are not steep into work->lines, for the walk in work->walk. */
-void iso_sheaf_set_lines(const iso_joseph *joseph, const iso_kernels *kernels, iso_sheaf_work *work,
-			 const iso_sheaf_ends *ends);
 
 #endif

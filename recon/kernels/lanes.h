@@ -83,6 +83,25 @@ static inline float lanes_sum(lanes x)
 	return _mm512_reduce_add_ps(x);
 }
 
+/* Without its fraction, as whole numbers. */
+static inline void lanes_store_whole(int *p, lanes x)
+{
+	_mm512_storeu_si512(p, _mm512_cvttps_epi32(x));
+}
+
+/* Quadruples (a, b, c, d)[k] for all k: that of k is quadruple k / 4 of out[k mod 4]. */
+static inline void lanes_interleave(lanes a, lanes b, lanes c, lanes d, lanes out[4])
+{
+	const __m512d ab0 = _mm512_castps_pd(_mm512_unpacklo_ps(a, b)),
+		      ab2 = _mm512_castps_pd(_mm512_unpackhi_ps(a, b)),
+		      cd0 = _mm512_castps_pd(_mm512_unpacklo_ps(c, d)),
+		      cd2 = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+	out[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab0, cd0));
+	out[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab0, cd0));
+	out[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab2, cd2));
+	out[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab2, cd2));
+}
+
 /* Element (r, c) to (c, r). */
 static inline void lanes_transpose(lanes row[LANES])
 {
@@ -201,35 +220,102 @@ static inline float lanes_sum(lanes x)
 #define LANES_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (lanes_mask){__VA_ARGS__})
 #endif
 
+static inline void lanes_store_whole(int *p, lanes x)
+{
+	const lanes_mask whole = __builtin_convertvector(x, lanes_mask);
+	memcpy(p, &whole, sizeof whole);
+}
+
+#if LANES == 8
+#define LANES_UNPACK_LOW(a, b)  LANES_SHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define LANES_UNPACK_HIGH(a, b) LANES_SHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define LANES_PAIRS_LOW(a, b)   LANES_SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define LANES_PAIRS_HIGH(a, b)  LANES_SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#else
+#define LANES_UNPACK_LOW(a, b)  LANES_SHUFFLE(a, b, 0, 4, 1, 5)
+#define LANES_UNPACK_HIGH(a, b) LANES_SHUFFLE(a, b, 2, 6, 3, 7)
+#define LANES_PAIRS_LOW(a, b)   LANES_SHUFFLE(a, b, 0, 1, 4, 5)
+#define LANES_PAIRS_HIGH(a, b)  LANES_SHUFFLE(a, b, 2, 3, 6, 7)
+#endif
+
+static inline void lanes_interleave(lanes a, lanes b, lanes c, lanes d, lanes out[4])
+{
+	const lanes ab0 = LANES_UNPACK_LOW(a, b), ab2 = LANES_UNPACK_HIGH(a, b), cd0 = LANES_UNPACK_LOW(c, d),
+		    cd2 = LANES_UNPACK_HIGH(c, d);
+	out[0] = LANES_PAIRS_LOW(ab0, cd0);
+	out[1] = LANES_PAIRS_HIGH(ab0, cd0);
+	out[2] = LANES_PAIRS_LOW(ab2, cd2);
+	out[3] = LANES_PAIRS_HIGH(ab2, cd2);
+}
+
 static inline void lanes_transpose(lanes row[LANES])
 {
-	lanes t[LANES];
 #if LANES == 8
-	for (int i = 0; i < 8; i += 2) {
-		t[i] = LANES_SHUFFLE(row[i], row[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-		t[i + 1] = LANES_SHUFFLE(row[i], row[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-	}
-	for (int i = 0; i < 8; i += 4) {
-		row[i] = LANES_SHUFFLE(t[i], t[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-		row[i + 1] = LANES_SHUFFLE(t[i], t[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-		row[i + 2] = LANES_SHUFFLE(t[i + 1], t[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
-		row[i + 3] = LANES_SHUFFLE(t[i + 1], t[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
-	}
+	lanes t[LANES];
+	for (int i = 0; i < 8; i += 4) lanes_interleave(row[i], row[i + 1], row[i + 2], row[i + 3], t + i);
 	for (int i = 0; i < 4; i++) {
-		t[i] = LANES_SHUFFLE(row[i], row[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-		t[i + 4] = LANES_SHUFFLE(row[i], row[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+		row[i] = LANES_SHUFFLE(t[i], t[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+		row[i + 4] = LANES_SHUFFLE(t[i], t[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
 	}
-	memcpy(row, t, sizeof t);
 #else
-	for (int i = 0; i < 4; i += 2) {
-		t[i] = LANES_SHUFFLE(row[i], row[i + 1], 0, 4, 1, 5);
-		t[i + 1] = LANES_SHUFFLE(row[i], row[i + 1], 2, 6, 3, 7);
-	}
-	row[0] = LANES_SHUFFLE(t[0], t[2], 0, 1, 4, 5);
-	row[1] = LANES_SHUFFLE(t[0], t[2], 2, 3, 6, 7);
-	row[2] = LANES_SHUFFLE(t[1], t[3], 0, 1, 4, 5);
-	row[3] = LANES_SHUFFLE(t[1], t[3], 2, 3, 6, 7);
+	lanes_interleave(row[0], row[1], row[2], row[3], row);
 #endif
+}
+#endif
+
+/* The TOF kernel's series at `start`, one plane further on at start + slope and so on; in units of the cut. */
+static inline lanes lanes_tof_weight(const float *term, int terms, float start, float slope)
+{
+	const lanes x = lanes_all(slope) * lanes_numbers() + lanes_all(start);
+	const lanes square = x * x, t = square - lanes_all(0.5f);
+	lanes sum = lanes_all(term[terms - 1]);
+	for (int n = terms - 2; n >= 0; n--) sum = sum * t + lanes_all(term[n]);
+	return lanes_only(lanes_below(square, lanes_all(1)), sum);
+}
+
+/* Two neighbouring voxels from each of two rows: near[0], near[1], far[0], far[1]. */
+typedef float four __attribute__((vector_size(16)));
+
+static inline four four_none(void)
+{
+	return (four){0};
+}
+
+static inline four four_all(float x)
+{
+	return (four){x, x, x, x};
+}
+
+static inline four four_load(const float *p)
+{
+	four x;
+	memcpy(&x, p, sizeof x);
+	return x;
+}
+
+#ifdef __SSE2__
+#include <immintrin.h>
+static inline four four_pairs(const float *near, const float *far)
+{
+	const __m128d low = _mm_load_sd((const double *)(const void *)near);
+	return (four)_mm_loadh_pd(low, (const double *)(const void *)far);
+}
+
+static inline void four_set_pairs(float *near, float *far, four x)
+{
+	_mm_storel_pd((double *)(void *)near, (__m128d)x);
+	_mm_storeh_pd((double *)(void *)far, (__m128d)x);
+}
+#else
+static inline four four_pairs(const float *near, const float *far)
+{
+	return (four){near[0], near[1], far[0], far[1]};
+}
+
+static inline void four_set_pairs(float *near, float *far, four x)
+{
+	near[0] = x[0], near[1] = x[1];
+	far[0] = x[2], far[1] = x[3];
 }
 #endif
 #endif

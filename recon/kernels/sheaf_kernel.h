@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The kernels of recon/sheaf.h, compiled once for each kind of processor: the including file defines ISO_KERNELS, the name
- * of the table of functions, and ISO_KERNELS_NAME.
+ * The kernels of recon/sheaf.h, compiled once for each kind of processor.
  *
  * A block is LANES planes. Its panel has a row for each voxel along z, LANES floats long, one for each plane. A line moves by at most
  * n voxels along z within a block, n known before the loop: its lane p lies between rows k and k+1, k one of n+1. The sample is
@@ -12,36 +11,37 @@
 #include "recon/kernels/lanes.h"
 #include "recon/sheaf.h"
 
-/* What the lines of a block have in common. */
+/* A block of planes, and the lines that have a part in it. */
 typedef struct block {
 	const iso_sheaf_lines *lines;
 	const iso_tof_series *tof;
-	float *panel;                /* row z at panel + (z + guard) * LANES */
-	int plane;                   /* the block's first */
-	int lowest, highest;         /* rows lowest .. highest-1 are walked over, guards among them */
-	int z_begin, z_end;          /* those of them that the image has, from a multiple of LANES on */
-	float from[ISO_SHEAF_LINES]; /* z at the block's first plane above row[] */
+	float *panel;          /* row z at panel + (z + guard) * LANES */
+	int plane;             /* the block's first */
+	int lowest, highest;   /* rows lowest .. highest-1 are walked over, guards among them */
+	int z_begin, z_end;    /* those of them that the image has, from a multiple of LANES on */
+	int count;             /* of lines */
+	const uint16_t *which; /* their numbers, ascending; NULL: all */
+	/* where a line enters: z at the block's first plane, above row[] */
+	float from[ISO_SHEAF_LINES];
 	int row[ISO_SHEAF_LINES];
-	int active;
-	uint16_t which[ISO_SHEAF_LINES + 1]; /* the active lines, ascending */
-	int begin[ISO_SHEAF_STEPS + 1];      /* in which[] */
 } block;
 
-/* Where lines enter the block, and the z that they need. */
-static void place_lines(block *restrict b, int z_size)
+/* Where lines enter the block, and the rows that they need. */
+__attribute__((always_inline)) static inline void place_lines(block *restrict b, int z_size, bool all)
 {
 	const iso_sheaf_lines *l = b->lines;
 	const float plane = (float)b->plane, top = (float)z_size, bottom = -ISO_SHEAF_STEPS;
 	int lowest = z_size, highest = -ISO_SHEAF_STEPS;
-	for (int k = 0; k < l->count; k++) {
+	for (int c = 0; c < b->count; c++) {
+		const int k = all ? c : b->which[c];
 		const float at = l->z[k] + l->slope[k] * plane, fall = l->slope[k] * (LANES - 1);
 		const float least = at + (fall < 0 ? fall : 0);
 		/* beyond the image on either side all is 0 as far as the guards go */
 		const float low = least < bottom ? bottom : least, clamped = low > top ? top : low;
 		const int whole = (int)clamped, row = (float)whole > clamped ? whole - 1 : whole;
 		const int end = row + l->steps[k] + 2;
-		b->row[k] = row;
-		b->from[k] = at - (float)row;
+		b->row[c] = row;
+		b->from[c] = at - (float)row;
 		lowest = row < lowest ? row : lowest;
 		highest = end > highest ? end : highest;
 	}
@@ -49,40 +49,53 @@ static void place_lines(block *restrict b, int z_size)
 	b->highest = highest;
 }
 
-/* With TOF most lines have no part in most blocks: which do, and the z that these need. */
-static void choose_lines(block *b, int z_size)
+/* With TOF most lines have no part in most blocks: lists which have. */
+static void list_lines(iso_sheaf_work *work)
 {
-	const iso_sheaf_lines *l = b->lines;
-	const int plane = b->plane;
-	int active = 0, lowest = z_size, highest = -ISO_SHEAF_STEPS;
-	for (int n = 0; n < ISO_SHEAF_STEPS; n++) {
-		b->begin[n] = active;
-		for (int k = l->begin[n]; k < l->begin[n + 1]; k++) {
-			const bool in = l->low[k] < plane + LANES && l->high[k] > plane;
-			const int row = b->row[k];
-			b->which[active] = (uint16_t)k;
-			active += in;
-			lowest = in && row < lowest ? row : lowest;
-			highest = in && row + n + 2 > highest ? row + n + 2 : highest;
-		}
-	}
-	b->begin[ISO_SHEAF_STEPS] = active;
-	b->lowest = lowest;
-	b->highest = highest;
+	const iso_sheaf_lines *l = &work->lines;
+	const int blocks = (work->walk.planes + LANES - 1) / LANES;
+	int *begin = work->begin;
+	memset(begin, 0, ((size_t)blocks + 1) * sizeof *begin);
+	for (int k = 0; k < l->count; k++)
+		for (int b = l->low[k] / LANES; b * LANES < l->high[k]; b++) begin[b + 1]++;
+	for (int b = 0; b < blocks; b++) begin[b + 1] += begin[b];
+	for (int k = 0; k < l->count; k++)
+		for (int b = l->low[k] / LANES; b * LANES < l->high[k]; b++) work->which[begin[b]++] = (uint16_t)k;
+	for (int b = blocks; b > 0; b--) begin[b] = begin[b - 1];
+	begin[0] = 0;
 }
 
-/* False when no line has a part in the block. */
-static bool block_begin(block *b, int plane, int z_size)
+/* False when no line meets the image in the block. */
+static bool block_begin(block *b, const iso_sheaf_work *work, int plane, int z_size)
 {
 	b->plane = plane;
-	place_lines(b, z_size);
-	if (b->tof->terms)
-		choose_lines(b, z_size);
-	else
-		memcpy(b->begin, b->lines->begin, sizeof b->begin);
+	if (b->tof->terms) {
+		const int *begin = work->begin + plane / LANES;
+		b->which = work->which + begin[0];
+		b->count = begin[1] - begin[0];
+		place_lines(b, z_size, false);
+	} else {
+		b->which = NULL;
+		b->count = b->lines->count;
+		place_lines(b, z_size, true);
+	}
 	b->z_begin = b->lowest < 0 ? 0 : b->lowest / LANES * LANES;
 	b->z_end = b->highest > z_size ? z_size : b->highest;
-	return b->begin[ISO_SHEAF_STEPS] > 0 && b->z_begin < b->z_end;
+	return b->z_begin < b->z_end;
+}
+
+/* Lines first .. end-1 of the block cross at most as many voxels as the first, which is returned. */
+static inline int steps_of(const block *b, int first, int *end)
+{
+	const iso_sheaf_lines *l = b->lines;
+	const int n = l->steps[b->which ? b->which[first] : first];
+	if (!b->which) {
+		*end = l->begin[n + 1];
+		return n;
+	}
+	const int last = l->begin[n + 1];
+	for (*end = first + 1; *end < b->count && b->which[*end] < last;) ++*end;
+	return n;
 }
 
 static void clear_rows(const block *b, int begin, int end)
@@ -133,22 +146,18 @@ static void spread_panel(const block *b, const iso_sheaf_walk *walk, float *imag
 
 static inline lanes tof_weight(const block *b, int k)
 {
-	const iso_tof_series *tof = b->tof;
-	const float start = b->lines->tof[k] + b->lines->tof_slope[k] * (float)b->plane;
-	const lanes x = lanes_all(b->lines->tof_slope[k]) * lanes_numbers() + lanes_all(start);
-	const lanes square = x * x, t = square - lanes_all(0.5f);
-	lanes sum = lanes_all(tof->term[tof->terms - 1]);
-	for (int n = tof->terms - 2; n >= 0; n--) sum = sum * t + lanes_all(tof->term[n]);
-	return lanes_only(lanes_below(square, lanes_all(1)), sum);
+	const float slope = b->lines->tof_slope[k];
+	return lanes_tof_weight(b->tof->term, b->tof->terms, b->lines->tof[k] + slope * (float)b->plane, slope);
 }
 
-/* The lines that cross at most n voxels, n a constant to the compiler: sums += samples. */
-__attribute__((always_inline)) static inline void walk_forward(const block *b, int n, bool tof, float *sums)
+/* Lines first .. end-1, which cross at most n voxels, n a constant to the compiler: sums += samples. */
+__attribute__((always_inline)) static inline void walk_forward(const block *b, int first, int end, int n, bool tof,
+							       float *sums)
 {
-	for (int c = b->begin[n]; c < b->begin[n + 1]; c++) {
+	for (int c = first; c < end; c++) {
 		const int k = tof ? b->which[c] : c;
-		const float *row = b->panel + (ptrdiff_t)(b->row[k] + ISO_SHEAF_GUARD) * LANES;
-		const lanes t = lanes_all(b->lines->slope[k]) * lanes_numbers() + lanes_all(b->from[k]);
+		const float *row = b->panel + (ptrdiff_t)(b->row[c] + ISO_SHEAF_GUARD) * LANES;
+		const lanes t = lanes_all(b->lines->slope[k]) * lanes_numbers() + lanes_all(b->from[c]);
 		const lanes whole = lanes_whole(t);
 		lanes low = lanes_load(row), high = lanes_load(row + LANES);
 #pragma GCC unroll 18
@@ -164,12 +173,13 @@ __attribute__((always_inline)) static inline void walk_forward(const block *b, i
 }
 
 /* Likewise: panel += factors' shares. */
-__attribute__((always_inline)) static inline void walk_adjoint(const block *b, int n, bool tof, const float *factors)
+__attribute__((always_inline)) static inline void walk_adjoint(const block *b, int first, int end, int n, bool tof,
+							       const float *factors)
 {
-	for (int c = b->begin[n]; c < b->begin[n + 1]; c++) {
+	for (int c = first; c < end; c++) {
 		const int k = tof ? b->which[c] : c;
-		float *row = b->panel + (ptrdiff_t)(b->row[k] + ISO_SHEAF_GUARD) * LANES;
-		const lanes t = lanes_all(b->lines->slope[k]) * lanes_numbers() + lanes_all(b->from[k]);
+		float *row = b->panel + (ptrdiff_t)(b->row[c] + ISO_SHEAF_GUARD) * LANES;
+		const lanes t = lanes_all(b->lines->slope[k]) * lanes_numbers() + lanes_all(b->from[c]);
 		const lanes whole = lanes_whole(t);
 		lanes factor = lanes_all(factors[k]);
 		if (tof) factor = factor * tof_weight(b, k);
@@ -189,84 +199,89 @@ __attribute__((always_inline)) static inline void walk_adjoint(const block *b, i
 	}
 }
 
-#define ISO_EACH_STEP(DO) \
-	DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15) DO(16) DO(17)
-#define ISO_FORWARD(n)                         \
-	if (b->begin[n] < b->begin[n + 1]) {   \
-		walk_forward(b, n, tof, sums); \
-	}
-#define ISO_ADJOINT(n)                            \
-	if (b->begin[n] < b->begin[n + 1]) {      \
-		walk_adjoint(b, n, tof, factors); \
-	}
+#define ISO_EACH_STEP(WALK)                                                                                            \
+	WALK(1)                                                                                                        \
+	WALK(2)                                                                                                        \
+	WALK(3)                                                                                                        \
+	WALK(4) WALK(5) WALK(6) WALK(7) WALK(8) WALK(9) WALK(10) WALK(11) WALK(12) WALK(13) WALK(14) WALK(15) WALK(16) \
+	    WALK(17)
+#define ISO_FORWARD(n)                                     \
+	case n:                                            \
+		walk_forward(b, first, end, n, tof, sums); \
+		break;
+#define ISO_ADJOINT(n) \
+	case n: walk_adjoint(b, first, end, n, tof, factors); break;
 
-__attribute__((always_inline)) static inline void each_forward(const block *b, bool tof, float *sums)
+__attribute__((always_inline)) static inline void all_forward(const block *b, bool tof, float *sums)
 {
-	ISO_EACH_STEP(ISO_FORWARD)
+	for (int first = 0, end; first < b->count; first = end) switch (steps_of(b, first, &end)) {
+			ISO_EACH_STEP(ISO_FORWARD)
+		}
 }
 
-__attribute__((always_inline)) static inline void each_adjoint(const block *b, bool tof, const float *factors)
+__attribute__((always_inline)) static inline void all_adjoint(const block *b, bool tof, const float *factors)
 {
-	ISO_EACH_STEP(ISO_ADJOINT)
+	for (int first = 0, end; first < b->count; first = end) switch (steps_of(b, first, &end)) {
+			ISO_EACH_STEP(ISO_ADJOINT)
+		}
 }
 
-static void sheaf_forward(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, const float *image,
-			  float *values)
+static void sheaf_forward(const iso_joseph *joseph, iso_sheaf_work *work, const float *image, float *values)
 {
 	const iso_sheaf_lines *l = &work->lines;
-	block b = {.lines = l, .tof = tof, .panel = work->panel};
+	block b = {.lines = l, .tof = &joseph->series, .panel = work->panel};
+	if (b.tof->terms) list_lines(work);
 	memset(work->sums, 0, (size_t)l->count * LANES * sizeof(float));
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, plane, z_size)) continue;
+		if (!block_begin(&b, work, plane, joseph->size[2])) continue;
 		fill_panel(&b, &work->walk, image);
-		if (tof->terms)
-			each_forward(&b, true, work->sums);
+		if (b.tof->terms)
+			all_forward(&b, true, work->sums);
 		else
-			each_forward(&b, false, work->sums);
+			all_forward(&b, false, work->sums);
 	}
 	for (int k = 0; k < l->count; k++)
 		values[l->number[k]] = l->step_mm[k] * lanes_sum(lanes_load(work->sums + (ptrdiff_t)k * LANES));
 }
 
-static void sheaf_adjoint(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, const float *values,
-			  float *image)
+static void sheaf_adjoint(const iso_joseph *joseph, iso_sheaf_work *work, const float *values, float *image)
 {
 	const iso_sheaf_lines *l = &work->lines;
-	block b = {.lines = l, .tof = tof, .panel = work->panel};
+	block b = {.lines = l, .tof = &joseph->series, .panel = work->panel};
 	float *factors = work->sums;
+	if (b.tof->terms) list_lines(work);
 	for (int k = 0; k < l->count; k++) factors[k] = l->step_mm[k] * values[l->number[k]];
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, plane, z_size)) continue;
+		if (!block_begin(&b, work, plane, joseph->size[2])) continue;
 		clear_rows(&b, b.z_begin, b.z_end + LANES);
-		if (tof->terms)
-			each_adjoint(&b, true, factors);
+		if (b.tof->terms)
+			all_adjoint(&b, true, factors);
 		else
-			each_adjoint(&b, false, factors);
+			all_adjoint(&b, false, factors);
 		spread_panel(&b, &work->walk, image);
 		/* what went beyond the image is lost; guards are empty again */
 		clear_rows(&b, b.lowest, 0);
-		clear_rows(&b, z_size, b.highest);
+		clear_rows(&b, joseph->size[2], b.highest);
 	}
 }
 
-static void sheaf_traffic(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, iso_traffic *traffic)
+static void sheaf_traffic(const iso_joseph *joseph, iso_sheaf_work *work, iso_traffic *traffic)
 {
 	const double row = LANES * sizeof(float);
-	block b = {.lines = &work->lines, .tof = tof, .panel = work->panel};
+	block b = {.lines = &work->lines, .tof = &joseph->series, .panel = work->panel};
+	if (b.tof->terms) list_lines(work);
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, plane, z_size)) continue;
+		if (!block_begin(&b, work, plane, joseph->size[2])) continue;
 		const double rows = b.z_end - b.z_begin;
 		traffic->forward_load_bytes +=
 		    2 * rows * row; /* of the image; back: read the panel, add to the image */
 		traffic->back_load_bytes += 3 * rows * row;
 		traffic->back_store_bytes += 3 * rows * row;
-		for (int n = 0; n < ISO_SHEAF_STEPS; n++) {
-			const double lines = b.begin[n + 1] - b.begin[n];
-			traffic->forward_load_bytes += lines * (2 * (n + 1) + 1) * row;
-			traffic->back_load_bytes += lines * (n + 2) * row;
-			traffic->back_store_bytes += lines * (n + 2) * row;
+		for (int first = 0, end; first < b.count; first = end) {
+			const int n = steps_of(&b, first, &end);
+			traffic->forward_load_bytes += (end - first) * (2 * (n + 1) + 1) * row;
+			traffic->back_load_bytes += (end - first) * (n + 2) * row;
+			traffic->back_store_bytes += (end - first) * (n + 2) * row;
 		}
 	}
 }
-
-const iso_kernels ISO_KERNELS = {ISO_KERNELS_NAME, LANES, sheaf_forward, sheaf_adjoint, sheaf_traffic};
