@@ -281,18 +281,19 @@ static void walk_sheaf_lines(const lines_job *job, const iso_sheaf *sheaf, size_
 		    *b = columns->position_mm + 3 * (size_t)columns->first[sheaf->column[1]];
 	const bool smooth = !joseph->tof.weight || joseph->series.terms > 0;
 	const bool meets = columns->planar && job->projector->kernels->sheaf_begin(joseph, a, b, &work->walk);
-	if (columns->planar && !meets && (a[0] != b[0] || a[1] != b[1])) {
-		if (job->values) memset(job->values + first, 0, (last - first) * sizeof *job->values);
-		return;
-	}
 	size_t base = first;
 	ends->count = 0;
 	for (size_t n = first; n < last; n++) {
 		const float start = a[3 * block->row[n][0] + 2], end = b[3 * block->row[n][1] + 2];
-		if (!meets || !smooth || iso_sheaf_is_steep(joseph, &work->walk, start, end)) {
+		/* a steep line has its samples elsewhere: it may meet the grid where the sheaf's own planes do not */
+		if (!columns->planar || !smooth || iso_sheaf_is_steep(joseph, &work->walk, start, end)) {
 			iso_line line;
 			line_of(job, sheaf, n, &line);
 			walk_line(job, &line, n, image);
+			continue;
+		}
+		if (!meets) {
+			if (job->values) job->values[n] = 0;
 			continue;
 		}
 		if (ends->count == 0) base = n;

@@ -19,9 +19,9 @@ enum {
 
 /* Where the plane of a sheaf meets the grid. */
 typedef struct iso_sheaf_walk {
-	int axis, first, planes;    /* planes first .. first+planes-1 along axis 0 or 1 */
-	double start, length_start; /* of the line along the axis, in voxels: start and end - start */
-	double across2_mm;          /* squared length seen along z */
+	int axis, first, planes; /* planes first .. first+planes-1 along axis 0 or 1 */
+	double start, length;    /* of the line along the axis, in voxels: start, and end - start; 0: along z */
+	double across2_mm;       /* squared length seen along z */
 	/* [planes, filled up with empty ones to a multiple of ISO_SHEAF_PADDING] the two z rows that a plane lies between: offset in the
 	 * image and weight, which holds the part of the slab that the line runs through */
 	ptrdiff_t *row[2];

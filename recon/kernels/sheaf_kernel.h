@@ -199,12 +199,12 @@ __attribute__((always_inline)) static inline void walk_adjoint(const block *b, i
 	}
 }
 
-#define ISO_EACH_STEP(WALK)                                                                                            \
-	WALK(1)                                                                                                        \
-	WALK(2)                                                                                                        \
-	WALK(3)                                                                                                        \
-	WALK(4) WALK(5) WALK(6) WALK(7) WALK(8) WALK(9) WALK(10) WALK(11) WALK(12) WALK(13) WALK(14) WALK(15) WALK(16) \
-	    WALK(17)
+#define ISO_EACH_STEP(WALK) \
+	WALK(1)             \
+	WALK(2)             \
+	WALK(3)             \
+	WALK(4)             \
+	WALK(5) WALK(6) WALK(7) WALK(8) WALK(9) WALK(10) WALK(11) WALK(12) WALK(13) WALK(14) WALK(15) WALK(16) WALK(17)
 #define ISO_FORWARD(n)                                     \
 	case n:                                            \
 		walk_forward(b, first, end, n, tof, sums); \

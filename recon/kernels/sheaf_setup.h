@@ -53,6 +53,7 @@ static bool sheaf_begin(const iso_joseph *joseph, const float start_mm[2], const
 		walk->across2_mm += along * along;
 	}
 	walk->planes = 0;
+	walk->length = 0;
 	if (!(walk->across2_mm > 0) || !isfinite(walk->across2_mm) || !isfinite(start[0] + start[1])) return false;
 	const int axis = fabs(d[1]) > fabs(d[0]), other = 1 - axis;
 	const double slope = d[other] / d[axis], across = start[other] - start[axis] * slope;
@@ -61,7 +62,7 @@ static bool sheaf_begin(const iso_joseph *joseph, const float start_mm[2], const
 	iso_planes_narrow(across, slope, -1, joseph->size[other], &low, &high);
 	walk->axis = axis;
 	walk->start = start[axis];
-	walk->length_start = d[axis];
+	walk->length = d[axis];
 	if (!(high >= low)) return false;
 	walk->first = (int)ceil(low);
 	walk->planes = (int)floor(high) - walk->first + 1;
@@ -83,7 +84,7 @@ typedef struct given_lines {
 static void place_in_plane(const iso_joseph *joseph, const iso_sheaf_walk *walk, const iso_sheaf_ends *restrict ends,
 			   given_lines *restrict given)
 {
-	const double per_plane = 1 / walk->length_start, before = (walk->first - walk->start) * per_plane;
+	const double per_plane = 1 / walk->length, before = (walk->first - walk->start) * per_plane;
 	const double to_voxels = 1 / joseph->voxel_mm[2], first_voxel = joseph->origin_mm[2] * to_voxels;
 	const double along_mm = fabs(per_plane);
 	for (int n = 0; n < ends->count; n++) {
@@ -101,7 +102,7 @@ static void place_in_plane(const iso_joseph *joseph, const iso_sheaf_walk *walk,
 static void place_in_time(const iso_joseph *joseph, const iso_sheaf_walk *walk, const iso_sheaf_ends *restrict ends,
 			  given_lines *restrict given)
 {
-	const double per_plane = 1 / walk->length_start, before = (walk->first - walk->start) * per_plane;
+	const double per_plane = 1 / walk->length, before = (walk->first - walk->start) * per_plane;
 	const double per_cut = 1 / joseph->tof.cut_mm;
 	const float planes = (float)walk->planes;
 	for (int n = 0; n < ends->count; n++) {
