@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "recon/pages.h"
 
-enum { BATCH = 16384, least_piece_lines = 64, most_piece_lines = 65536 };
+enum { BATCH = 16384, least_piece_lines = 256, most_piece_lines = 65536 };
 
 /* Events come for all subsets in turn; those of a block that is not yet full wait unsorted, in pieces. How long a piece is and
  * whether it is in memory follows from the memory allowed, and nothing else does. */
@@ -116,15 +117,20 @@ static iso_status keep_block(filling *f, unsigned subset, iso_kept_block block, 
 	return ISO_OK;
 }
 
+static void free_sorting(filling *f)
+{
+	iso_pages_free(f->sorted, f->sorting_room * sizeof *f->sorted);
+	iso_pages_free(f->scratch, f->sorting_room * sizeof *f->scratch);
+}
+
 /* All events of an open block, in the order in which they came, into f->sorted; the pieces are freed. */
 static iso_status gather(filling *f, open_block *open, size_t count, iso_error *err)
 {
 	const iso_scratch_file *scratch = &f->reader->blocks->scratch;
 	if (count > f->sorting_room) {
-		free(f->sorted);
-		free(f->scratch);
-		f->sorted = malloc(count * sizeof *f->sorted);
-		f->scratch = malloc(count * sizeof *f->scratch);
+		free_sorting(f);
+		f->sorted = iso_pages_create(count * sizeof *f->sorted);
+		f->scratch = iso_pages_create(count * sizeof *f->scratch);
 		f->sorting_room = count;
 		if (!f->sorted || !f->scratch) return iso_fail_memory(err, "events", 2 * count * sizeof *f->sorted);
 	}
@@ -135,7 +141,7 @@ static iso_status gather(filling *f, open_block *open, size_t count, iso_error *
 		const size_t bytes = f->piece_lines * sizeof *to;
 		if (from->memory) {
 			memcpy(to, from->memory, lines * sizeof *to);
-			free(from->memory);
+			iso_pages_free(from->memory, bytes);
 			from->memory = NULL;
 			f->used -= bytes;
 		} else {
@@ -192,6 +198,7 @@ static iso_status make_room(filling *f, unsigned subset, iso_error *err)
 {
 	open_block *open = f->open + subset;
 	iso_packed_event *memory = NULL;
+	const size_t bytes = f->piece_lines * sizeof *memory;
 	if (open->pieces * f->piece_lines == f->block_lines) {
 		const iso_status status = finish_block(f, subset, err);
 		if (status != ISO_OK) return status;
@@ -207,16 +214,16 @@ static iso_status make_room(filling *f, unsigned subset, iso_error *err)
 		const size_t room = 2 * open->room + 4;
 		piece *larger = realloc(open->piece, room * sizeof *larger);
 		if (!larger) {
-			free(memory);
+			iso_pages_free(memory, bytes);
 			return iso_fail_memory(err, "events", room * sizeof *larger);
 		}
 		open->piece = larger;
 		open->room = room;
 	}
 	if (!memory) {
-		memory = malloc(f->piece_lines * sizeof *memory);
-		if (!memory) return iso_fail_memory(err, "events", f->piece_lines * sizeof *memory);
-		f->used += f->piece_lines * sizeof *memory;
+		memory = iso_pages_create(bytes);
+		if (!memory) return iso_fail_memory(err, "events", bytes);
+		f->used += bytes;
 	}
 	open->piece[open->pieces++] = (piece){.memory = memory};
 	open->at = memory;
@@ -247,8 +254,8 @@ static iso_status take(filling *f, size_t begin, size_t end, iso_error *err)
 			const iso_status status = make_room(f, f->subset, err);
 			if (status != ISO_OK) return status;
 		}
-		f->packed[n].group = (uint16_t)open->turn;
-		*open->at++ = f->packed[n];
+		*open->at = f->packed[n];
+		open->at++->group = (uint16_t)open->turn;
 		if (++open->turn == parts) open->turn = 0;
 		if (++f->subset == f->plan->subsets) f->subset = 0;
 		reader->counts.prompts++;
@@ -305,13 +312,13 @@ iso_status iso_event_reader_run(iso_event_reader *reader, iso_error *err)
 			status = finish_block(&f, k, err);
 	}
 	for (unsigned k = 0; k < f.plan->subsets && f.open; k++) {
-		for (size_t p = 0; p < f.open[k].pieces; p++) free(f.open[k].piece[p].memory);
+		for (size_t p = 0; p < f.open[k].pieces; p++)
+			iso_pages_free(f.open[k].piece[p].memory, f.piece_lines * sizeof(iso_packed_event));
 		free(f.open[k].piece);
 	}
 	free(f.open);
 	free(f.batch);
 	free(f.packed);
-	free(f.sorted);
-	free(f.scratch);
+	free_sorting(&f);
 	return status;
 }

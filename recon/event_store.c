@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#define _GNU_SOURCE
 #include "recon/event_store.h"
 
 #include <pthread.h>
@@ -28,7 +27,11 @@ struct iso_event_store {
 	iso_kept_blocks blocks;
 	iso_event_reader reader;
 	bool reading, threaded; /* begun and not yet finished; in a thread */
+	bool read;              /* the thread is done; under the lock */
+	pthread_mutex_t lock;
+	pthread_cond_t done;
 	pthread_t thread;
+	uint64_t total; /* events of the stream, UINT64_MAX: not known */
 	iso_status read_status;
 	iso_error read_err;
 	/* passes */
@@ -54,6 +57,8 @@ iso_status iso_event_store_create(const iso_event_store_plan *plan, iso_event_st
 	s->tof = iso_events_scanner(plan->events)->tof.bins > 0;
 	s->replicate = ISO_ALL_EVENTS;
 	s->prefetch.number = SIZE_MAX;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->done, NULL);
 	const size_t subsets = plan->subsets, parts = iso_store_parts(plan), elements = plan->columns->elements;
 	iso_status status = iso_scratch_begin(&s->blocks.scratch, plan->scratch_folder, err);
 	s->blocks.first = malloc(subsets * sizeof *s->blocks.first);
@@ -142,6 +147,10 @@ static void *read_run(void *argument)
 {
 	iso_event_store *s = argument;
 	s->read_status = iso_event_reader_run(&s->reader, &s->read_err);
+	pthread_mutex_lock(&s->lock);
+	s->read = true;
+	pthread_cond_signal(&s->done);
+	pthread_mutex_unlock(&s->lock);
 	return NULL;
 }
 
@@ -153,6 +162,8 @@ void iso_event_store_begin(iso_event_store *s, const iso_selected_frame *frame)
 		memset(s->reader.fan_sums, 0,
 		       iso_store_parts(&s->plan) * (size_t)s->plan.columns->elements * sizeof *s->reader.fan_sums);
 	s->reader.frame = *frame;
+	s->total = iso_events_total(s->plan.events); /* asked here: the stream is the thread's from now on */
+	s->read = false;
 	atomic_store(&s->reader.stop, false);
 	atomic_store(&s->reader.number, frame->first);
 	s->reading = true;
@@ -181,26 +192,35 @@ static iso_status make_room_for_passes(iso_event_store *s, iso_error *err)
 	return ISO_OK;
 }
 
-/* Waits for the reading thread a tenth of a second at a time. */
+/* Waits for the reading thread to be done, a tenth of a second at most. */
+static bool wait_a_while(iso_event_store *s)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 100000000;
+	if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+	pthread_mutex_lock(&s->lock);
+	for (int failed = 0; !s->read && !failed;) failed = pthread_cond_timedwait(&s->done, &s->lock, &until);
+	const bool read = s->read;
+	pthread_mutex_unlock(&s->lock);
+	return read;
+}
+
 static iso_status wait_for_reader(iso_event_store *s, iso_error *err)
 {
-	const uint64_t total = iso_events_total(s->plan.events);
 	const iso_progress *progress = s->plan.progress;
-	char stage[96];
+	char stage[160];
 	snprintf(stage, sizeof stage, "%sreading events", s->plan.label ? s->plan.label : "");
-	for (;;) {
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 100000000;
-		if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-		if (pthread_timedjoin_np(s->thread, NULL, &until) == 0) break;
+	while (!wait_a_while(s)) {
 		if (!progress || !progress->report) continue;
-		const double done =
-		    total == UINT64_MAX || total == 0 ? 0 : (double)atomic_load(&s->reader.number) / (double)total;
+		const double done = s->total == UINT64_MAX || s->total == 0
+					? 0
+					: (double)atomic_load(&s->reader.number) / (double)s->total;
 		if (progress->report(progress->user, stage, done < 1 ? done : 1) == 0) continue;
 		stop_reading(s);
 		return iso_fail(err, ISO_CANCELLED, NULL, "", "reconstruction cancelled");
 	}
+	pthread_join(s->thread, NULL);
 	s->threaded = false;
 	return ISO_OK;
 }
@@ -329,5 +349,7 @@ void iso_event_store_free(iso_event_store *s)
 	free(s->blocks.first);
 	free(s->blocks.last);
 	free(s->reader.fan_sums);
+	pthread_cond_destroy(&s->done);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "core/output.h"
@@ -31,6 +32,10 @@ int __wrap_posix_memalign(void **pointer, size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
+void *__real_mmap(void *address, size_t size, int protection, int flags, int file, off_t offset);
+int __real_munmap(void *address, size_t size);
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int file, off_t offset);
+int __wrap_munmap(void *address, size_t size);
 void *__wrap_fftwf_malloc(size_t size);
 void *__real_fftwf_malloc(size_t size);
 void __wrap_fftwf_free(void *pointer);
@@ -148,6 +153,19 @@ char *__wrap_strndup(const char *text, size_t size)
 	char *copy = iso_inject_fails() ? NULL : __real_strndup(text, size);
 	iso_inject_add(copy);
 	return copy;
+}
+
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int file, off_t offset)
+{
+	void *pages = iso_inject_fails() ? MAP_FAILED : __real_mmap(address, size, protection, flags, file, offset);
+	if (pages != MAP_FAILED) iso_inject_add(pages);
+	return pages;
+}
+
+int __wrap_munmap(void *address, size_t size)
+{
+	iso_inject_remove(address);
+	return __real_munmap(address, size);
 }
 
 void *__wrap_fftwf_malloc(size_t size)

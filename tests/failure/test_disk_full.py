@@ -184,6 +184,22 @@ def full_disk(verb):
     return None
 
 
+def scratch(verb):
+    """Events that find no place in memory find none in the scratch folder either; the volume's own folder is all right."""
+    out, there = tempfile.mkdtemp(dir=base), tempfile.mkdtemp(dir=base)
+    command = verbs(out)["recon"] + ["--max-memory", "1K", "--scratch"]
+    code, message = call(command + [there], lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+    check_failure("recon", there, code, message, "at most 1000 bytes")
+    assert "--max-memory" in message and "--scratch" in message, message
+    absent = os.path.join(there, "absent")
+    code, message = call(command + [absent])
+    check_failure("recon", absent, code, message, "no folder")
+    assert os.listdir(there) == [] and os.listdir(out) == []
+    code, message = call(command + [there])
+    assert code == 0, message
+    assert os.listdir(there) == [] and tree(out) == whole["recon"], "the volume is another one than from memory"
+
+
 def prepare():
     for name, text in (("scene.yaml", SCENE), ("study.yaml", STUDY), ("subjects.csv", SUBJECTS)):
         with open(given(name), "w") as file:
@@ -204,6 +220,7 @@ def prepare():
 
 def main():
     tests = [(verb, test) for verb in verbs("") for test in (size_limit, no_folder, not_allowed, full_disk)]
+    tests.append(("recon", scratch))
     print(f"1..{len(tests)}")
     failed = 0
     prepare()
