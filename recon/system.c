@@ -7,12 +7,11 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "isotrace/projector.h"
 #include "recon/filter.h"
 #include "recon/geometry.h"
+#include "recon/projector.h"
 
-/* Lines are projected in pieces of a fixed length: bits of the back projection follow from it. */
-enum { PIECE = 65536, FACTORS_AT_ONCE = 2048 };
+enum { FACTORS_AT_ONCE = 2048 };
 
 struct iso_system {
 	const iso_scanner *scanner;
@@ -26,9 +25,6 @@ struct iso_system {
 	iso_filter_plan *psf;   /* NULL: none */
 	iso_range_model *range; /* NULL: none */
 	float *scratch;         /* an image */
-	iso_line *lines;        /* [PIECE] */
-	iso_line *mu_lines;     /* [PIECE], with their integrals */
-	float *integrals;
 	iso_operator image_model, line_model;
 };
 
@@ -70,44 +66,22 @@ static iso_status blur_adjoint(void *self, const float *y, float *x, iso_error *
 	return ISO_OK;
 }
 
-static size_t piece_from(const iso_line_block *block, size_t first)
-{
-	return block->count - first < PIECE ? block->count - first : PIECE;
-}
-
 static iso_status lines_forward(void *self, const float *x, float *y, iso_error *err)
 {
 	const iso_system *s = self;
-	iso_status status = ISO_OK;
-	for (size_t n = 0; n < s->block->count && status == ISO_OK; n += PIECE) {
-		const size_t count = piece_from(s->block, n);
-		iso_line_block_lines(s->block, &s->scanner->tof, n, count, s->lines);
-		status = iso_projector_forward(s->projector, s->lines, count, x, y + n, err);
-	}
-	return status;
+	return iso_projector_forward_block(s->projector, s->block, x, y, err);
 }
 
 static iso_status lines_adjoint(void *self, const float *y, float *x, iso_error *err)
 {
 	const iso_system *s = self;
-	iso_status status = ISO_OK;
-	for (size_t n = 0; n < s->block->count && status == ISO_OK; n += PIECE) {
-		const size_t count = piece_from(s->block, n);
-		iso_line_block_lines(s->block, &s->scanner->tof, n, count, s->lines);
-		status = iso_projector_adjoint(s->projector, s->lines, count, y + n, x, err);
-	}
-	return status;
+	return iso_projector_adjoint_block(s->projector, s->block, y, x, err);
 }
 
 static iso_status create_parts(iso_system *s, const iso_grid *grid, const iso_resolution *resolution, int threads,
 			       iso_error *err)
 {
 	const iso_tof_kernel tof = iso_tof_kernel_of(&s->scanner->tof);
-	s->lines = malloc(PIECE * sizeof *s->lines);
-	s->mu_lines = malloc(PIECE * sizeof *s->mu_lines);
-	s->integrals = malloc(PIECE * sizeof *s->integrals);
-	if (!s->lines || !s->mu_lines || !s->integrals)
-		return iso_fail_memory(err, "lines", PIECE * (2 * sizeof *s->lines + sizeof *s->integrals));
 	iso_status status = iso_columns_create(s->scanner, &s->columns, err);
 	if (status == ISO_OK) status = iso_projector_create(grid, &tof, threads, &s->projector, err);
 	if (status == ISO_OK && s->mu)
@@ -154,9 +128,6 @@ void iso_system_free(iso_system *s)
 	iso_filter_plan_free(s->psf);
 	iso_range_model_free(s->range);
 	free(s->scratch);
-	free(s->lines);
-	free(s->mu_lines);
-	free(s->integrals);
 	free(s);
 }
 
@@ -191,14 +162,15 @@ iso_status iso_system_factors(iso_system *s, const iso_line_block *block, bool a
 		iso_line_block_events(block, (size_t)first, count, events);
 		iso_pair_factors(s->scanner, events, count, factors + first);
 	}
-	iso_status status = ISO_OK;
-	for (size_t first = 0; first < block->count && attenuation && s->mu && status == ISO_OK; first += PIECE) {
-		const size_t count = piece_from(block, first);
-		iso_line_block_lines(block, &s->scanner->tof, first, count, s->mu_lines);
-		status = iso_projector_forward(s->mu_projector, s->mu_lines, count, s->mu->voxels, s->integrals, err);
-		/* mu in 1/cm, lengths in mm */
-		for (size_t n = 0; n < count && status == ISO_OK; n++)
-			factors[first + n] *= (float)exp(-0.1 * (double)s->integrals[n]);
-	}
+	if (!attenuation || !s->mu) return ISO_OK;
+	float *depths = malloc((size_t)total * sizeof *depths);
+	if (!depths) return iso_fail_memory(err, "attenuation factors", (size_t)total * sizeof *depths);
+	/* mu does not know of the time of flight */
+	iso_line_block lines = *block;
+	lines.tof_bin = NULL;
+	const iso_status status = iso_projector_forward_block(s->mu_projector, &lines, s->mu->voxels, depths, err);
+	/* mu in 1/cm, lengths in mm */
+	for (int64_t n = 0; n < total && status == ISO_OK; n++) factors[n] *= (float)exp(-0.1 * (double)depths[n]);
+	free(depths);
 	return status;
 }
