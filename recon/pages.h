@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Large arrays straight from the system. What is freed is gone from the process at once, where an allocator would keep holes that the
- * next size does not fit into; and all pages are made in one go, which costs a third of making each when it is first touched. */
+ * next size does not fit into; and all pages are made in one go, which costs less than making each when it is first touched. */
 #ifndef ISOTRACE_RECON_PAGES_H
 #define ISOTRACE_RECON_PAGES_H
 
