@@ -39,6 +39,12 @@ void iso_lines_of_events(const iso_scanner *scanner, const iso_event *events, si
 	}
 }
 
+/* What the crystals' depth does at an angle of cosine c: the probability to stop there, over that at normal incidence. */
+static double stopping(double optical_depth, double c)
+{
+	return expm1(-optical_depth / c) / expm1(-optical_depth);
+}
+
 double iso_pair_factor(const iso_scanner *scanner, uint32_t a, uint32_t b)
 {
 	if (a >= scanner->elements || b >= scanner->elements || !iso_scanner_pair_allowed(scanner, a, b)) return 0;
@@ -52,16 +58,14 @@ double iso_pair_factor(const iso_scanner *scanner, uint32_t a, uint32_t b)
 		cosine[1] += along * (double)m[k];
 	}
 	if (!(distance2 > 0)) return 0;
+	/* both cosines times the distance, over its fourth power */
+	const double cosines = fabs(cosine[0] * cosine[1]);
 	double factor = (double)scanner->efficiency[a] * (double)scanner->efficiency[b] * reference_distance_mm *
-			reference_distance_mm / distance2;
+			reference_distance_mm * cosines / (distance2 * distance2);
 	const double optical_depth = scanner->attenuation_per_mm * scanner->element_size_mm[2];
-	for (int end = 0; end < 2; end++) {
-		const double c = fabs(cosine[end]) / sqrt(distance2);
-		if (!(c > 0)) return 0;
-		factor *= c;
-		if (optical_depth > 0 && isfinite(optical_depth))
-			factor *= expm1(-optical_depth / c) / expm1(-optical_depth);
-	}
+	if (!(cosines > 0) || !(optical_depth > 0) || !isfinite(optical_depth)) return factor;
+	const double distance = sqrt(distance2);
+	for (int end = 0; end < 2; end++) factor *= stopping(optical_depth, fabs(cosine[end]) / distance);
 	return factor;
 }
 

@@ -48,21 +48,35 @@ typedef struct sensitivity {
 	float *voxels;
 } sensitivity;
 
-/* Does the line from p to q meet the box, seen along z only (axes 2) or in space (3)? */
-static bool meets_box(double box[2][3], const float *p, const float *q, int axes)
+/* The part of the line from p to q that lies in the box, seen along z: from + t (to - from), low <= t <= high. */
+static bool cross_box(double box[2][3], const float *p, const float *q, double *low, double *high)
 {
-	double low = 0, high = 1;
-	for (int k = 0; k < axes; k++) {
+	*low = 0, *high = 1;
+	for (int k = 0; k < 2; k++) {
 		const double at = (double)p[k], along = (double)q[k] - at;
 		if (along == 0) {
 			if (at < box[0][k] || at > box[1][k]) return false;
 			continue;
 		}
 		const double s = (box[0][k] - at) / along, t = (box[1][k] - at) / along;
-		low = fmax(low, fmin(s, t));
-		high = fmin(high, fmax(s, t));
+		*low = fmax(*low, fmin(s, t));
+		*high = fmin(*high, fmax(s, t));
 	}
-	return low <= high;
+	return *low <= *high;
+}
+
+/* Is that part anywhere at the box's height? */
+static bool is_level(double box[2][3], const float *p, const float *q, double low, double high)
+{
+	const double z = (double)p[2], rise = (double)q[2] - z, at_low = z + low * rise, at_high = z + high * rise;
+	const bool below = at_low < box[0][2] && at_high<box[0][2], above = at_low> box[1][2] && at_high > box[1][2];
+	return !below && !above;
+}
+
+static bool meets_box(double box[2][3], const float *p, const float *q)
+{
+	double low, high;
+	return cross_box(box, p, q, &low, &high) && is_level(box, p, q, low, high);
 }
 
 static uint32_t rows_of(const iso_columns *columns, uint32_t column)
@@ -97,7 +111,8 @@ static size_t fill_sheaf(sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uin
 	const uint32_t a = sheaf->column[0], b = sheaf->column[1];
 	const float *p = columns->position_mm + 3 * (size_t)columns->first[a],
 		    *q = columns->position_mm + 3 * (size_t)columns->first[b];
-	if (columns->planar && !meets_box(self->box_mm, p, q, 2)) return 0;
+	double low = 0, high = 1;
+	if (columns->planar && !cross_box(self->box_mm, p, q, &low, &high)) return 0;
 	const uint32_t i0 = first_row(rank, even_first, self->stride[0]),
 		       j0 = first_row(rank, even_second, self->stride[1]);
 	const double weight = (double)self->stride[0] * self->stride[1];
@@ -105,7 +120,10 @@ static size_t fill_sheaf(sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uin
 	for (uint32_t i = i0; i < rows_of(columns, a); i += self->stride[0])
 		for (uint32_t j = j0; j < rows_of(columns, b); j += self->stride[1]) {
 			if (a == b && j <= i) continue;
-			if (!meets_box(self->box_mm, p + 3 * (size_t)i, q + 3 * (size_t)j, 3)) continue;
+			const float *from = p + 3 * (size_t)i, *to = q + 3 * (size_t)j;
+			if (columns->planar ? !is_level(self->box_mm, from, to, low, high)
+					    : !meets_box(self->box_mm, from, to))
+				continue;
 			const double factor =
 			    weight * iso_pair_factor(self->scanner, columns->element[columns->first[a] + i],
 						     columns->element[columns->first[b] + j]);
@@ -203,7 +221,7 @@ static void choose_strides(sensitivity *self, uint64_t lines)
 			       b = (uint32_t)(iso_random_uniform(&random) * (double)elements);
 		met += a != b &&
 		       meets_box(self->box_mm, self->scanner->position_mm + 3 * (size_t)a,
-				 self->scanner->position_mm + 3 * (size_t)b, 3) &&
+				 self->scanner->position_mm + 3 * (size_t)b) &&
 		       iso_scanner_pair_allowed(self->scanner, a, b);
 	}
 	const double ratio = (double)all * (double)met / pilot_pairs / (double)lines;
