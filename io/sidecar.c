@@ -77,14 +77,13 @@ static const text_field correction_texts[] = {
 static const number_field fact_numbers[] = {
     NUMBER("prompts", facts.prompts),
     NUMBER("delayeds", facts.delayeds),
+    NUMBER("objective", facts.objective),
     {NULL, 0},
 };
 static const text_field fact_texts[] = {
-    TEXT("method", facts.method),
-    TEXT("input", facts.input),
-    TEXT("input_sha256", facts.input_sha256),
-    TEXT("software", facts.software),
-    {NULL, 0, 0},
+    TEXT("method", facts.method),     TEXT("prior", facts.prior),
+    TEXT("input", facts.input),       TEXT("input_sha256", facts.input_sha256),
+    TEXT("software", facts.software), {NULL, 0, 0},
 };
 
 static json_t *number_or_null(double value)
