@@ -50,7 +50,8 @@ void iso_bsrem_release(iso_bsrem *bsrem)
 
 double iso_bsrem_step(const iso_bsrem *bsrem, unsigned iteration)
 {
-	return 1 / (1 + bsrem->relaxation * iteration);
+	const double subsets = bsrem->likelihood->model.subsets;
+	return 1 / (1 + bsrem->relaxation * (1 - 1 / subsets) * iteration);
 }
 
 void iso_bsrem_update(const iso_bsrem *bsrem, unsigned iteration, float *x)

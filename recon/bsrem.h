@@ -8,9 +8,9 @@
 /* Penalised likelihood by block sequential regularised expectation maximisation (De Pierro & Yamagishi, IEEE TMI 20:280, 2001;
  * Ahn & Fessler, IEEE TMI 22:613, 2003): the image that maximises  Phi(x) = L(x) - beta R(x)  over x >= 0, with L of
  * recon/likelihood.h and R of recon/prior.h with k_j^2 = T s_j. After the pass over subset m of K in iteration n = 0, 1 ..
- *     x_j <- max(floor, x_j + r_n (x_j + floor) / (T s_j + 2 beta c_j) * K dPhi_m/dx_j),   r_n = 1 / (1 + relaxation n),
+ *     x_j <- max(floor, x_j + r_n (x_j + floor) / (T s_j + 2 beta c_j) * K dPhi_m/dx_j),   r_n = 1 / (1 + relaxation (1 - 1/K) n),
  * where Phi_m = L_m - beta R / K. Because sum r_n diverges while r_n -> 0, the limit is that of Phi itself, for any number of
- * subsets and any start; with beta = 0, one subset and relaxation 0 each step is MLEM's. The curvature c_j of the prior in the
+ * subsets and any start; with beta = 0 and one subset each step is MLEM's. (One subset has nothing to relax: its steps stay full.) The curvature c_j of the prior in the
  * denominator keeps the first, full steps stable for any beta.
  *
  * floor: 1e-4 of the uniform image that explains all counts, so that no line with counts ever expects none. Kept from below by
