@@ -116,7 +116,7 @@ static const struct argp_option option_table[] = {
      "the result is written; default: .FILE.nii.gz.checkpoint beside the output",
      5},
     {"checkpoint-every", KEY_CHECKPOINT_EVERY, "SECONDS", 0,
-     "At least so long between two checkpoints; 0: after each iteration; default 10", 5},
+     "At least so long between two checkpoints; 0: after each iteration; default 2", 5},
     {"no-resume", KEY_NO_RESUME, NULL, 0, "Begin anew, whatever a killed run has left", 5},
     {"json", KEY_JSON, NULL, 0, "Print what was done as JSON", 5},
     {"quiet", 'q', NULL, 0, "Print nothing but errors", 5},
@@ -533,7 +533,7 @@ int cli_recon(int argc, char **argv)
 	arguments a = {.recon = iso_recon_options_default(), .export = iso_export_options_default()};
 	a.recon.replicates = 5;
 	a.recon.sensitivity_lines = 20000000;
-	a.recon.checkpoint_every_s = 10;
+	a.recon.checkpoint_every_s = 2;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
 	if (a.status != ISO_OK) return cli_fail(&a.err);
 	if (!a.input) return cli_usage("recon", "name the list-mode to reconstruct");

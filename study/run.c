@@ -267,7 +267,9 @@ static iso_status run_study(const iso_study_file *study, const iso_study_row *ro
 	ISO_TRY(check_study(study, pacs, &nuclide, err));
 	if (strlen(output) >= PATH_MAX) return iso_fail(err, ISO_BAD_USAGE, output, "use a shorter path", "too long");
 	ISO_TRY(lock_output(output, &lock, err));
+	char cache[PATH_MAX];
 	remove_leftovers(output);
+	if (iso_path_join(output, ".sensitivity", cache, NULL) == ISO_OK) remove_leftovers(cache);
 	iso_job *jobs = calloc(count, sizeof *jobs);
 	iso_status status = jobs ? ISO_OK : iso_fail_memory(err, "the scans", count * sizeof *jobs);
 	for (size_t j = 0; jobs && j < count; j++) {

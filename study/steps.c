@@ -239,7 +239,7 @@ static iso_recon_options options_of(const iso_job *job, const char *cache, const
 	options.replicates = study->replicates;
 	options.sensitivity_cache = cache;
 	options.checkpoint = checkpoint;
-	options.checkpoint_every_s = 10;
+	options.checkpoint_every_s = 2;
 	options.sensitivity_lines = study->sensitivity_lines;
 	options.threads = job->options->threads;
 	options.progress = &job->progress;

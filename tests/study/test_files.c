@@ -106,19 +106,18 @@ static void test_good(void)
 static void test_penalised(void)
 {
 	iso_study_file *study = NULL;
-	iso_study_row *rows;
-	size_t count;
 	iso_error err;
 	const char *text = with(good_study, "subsets: 5",
 				"subsets: 5\n  algorithm: bsrem\n  beta_mm2: 0.5\n  gamma: 3\n"
 				"  relaxation: 0.2\n  stop_change: 0.001");
-	ISO_ASSERT_OK(load(text, good_header, &study, &rows, &count, &err), err);
+	snprintf(study_path, sizeof study_path, "%s", iso_test_path("study.yaml"));
+	write_text(study_path, text);
+	ISO_ASSERT_OK(iso_study_file_read(study_path, &study, &err), err);
 	CU_ASSERT_EQUAL(study->algorithm, ISO_ALGORITHM_BSREM);
 	CU_ASSERT_EQUAL(study->beta_mm2, 0.5);
 	CU_ASSERT_EQUAL(study->gamma, 3.0);
 	CU_ASSERT_EQUAL(study->relaxation, 0.2);
 	CU_ASSERT_EQUAL(study->stop_change, 0.001);
-	free(rows);
 	iso_study_file_free(study);
 }
 
