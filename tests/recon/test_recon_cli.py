@@ -119,6 +119,12 @@ if bsrem.returncode == 0:
     check('the sidecar says method, prior, objective and the iterations that were done', 'BSREM' in facts['method'] and
           'beta 0.5 mm2' in facts['prior'] and 1 < facts['iterations'] < 50 and math.isfinite(facts['objective']), facts)
 
+penalised = ('--uncalibrated', '--algorithm', 'bsrem', '--iterations', '3', '--subsets', '3', '-q')
+for name, options in (('j', ('--threads', '1')), ('k', ('--threads', '3', '--max-memory', '1K'))):
+    recon('point.clm.safir', name + '.nii.gz', *fast, *penalised, *options)
+check('threads and memory change no bit of BSREM', numpy.array_equal(
+    numpy.asarray(nibabel.load('j.nii.gz').dataobj), numpy.asarray(nibabel.load('k.nii.gz').dataobj)))
+
 nibabel.save(nibabel.Nifti1Image(numpy.full((10, 10, 10), 0.1, numpy.float32), numpy.diag([4.0, 4, 4, 1])), 'mu.nii.gz')
 open('late.csv', 'w').write('start_s,duration_s\n0,500\n')
 open('upside.csv', 'w').write('start_s,duration_s\n5,1\n0,1\n')
