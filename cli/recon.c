@@ -43,6 +43,7 @@ enum {
 	KEY_CACHE,
 	KEY_LINES,
 	KEY_MEMORY,
+	KEY_SCRATCH,
 	KEY_THREADS,
 	KEY_MAP,
 	KEY_COMPLETE,
@@ -108,7 +109,8 @@ static const struct argp_option option_table[] = {
     {"sensitivity-cache", KEY_CACHE, "DIR", 0,
      "Keeps sensitivity images between runs; 'none'; default $XDG_CACHE_HOME/isotrace or ~/.cache/isotrace", 5},
     {"sensitivity-lines", KEY_LINES, "N", 0, "Lines for the sensitivity image; 0 = all; default 20000000", 5},
-    {"max-memory", KEY_MEMORY, "BYTES", 0, "For events, as 4G; beyond it they are read anew; default: half", 5},
+    {"max-memory", KEY_MEMORY, "BYTES", 0, "For events, as 4G; default: half of the machine's", 5},
+    {"scratch", KEY_SCRATCH, "DIR", 0, "For events beyond --max-memory; default: $TMPDIR or /tmp", 5},
     {"threads", KEY_THREADS, "N", 0, "Default: all; the result does not depend on it", 5},
     {"checkpoint", KEY_CHECKPOINT, "DIR", 0,
      "Keeps finished iterations, so that the same command after a crash goes on from there to the same bits; 'none'; "
@@ -235,6 +237,7 @@ static error_t parse_machine(int key, char *arg, arguments *a)
 		take_number(a, "checkpoint-every", arg, 0, 1e6, &a->recon.checkpoint_every_s);
 		return 0;
 	case KEY_NO_RESUME: a->no_resume = true; return 0;
+	case KEY_SCRATCH: a->recon.scratch_folder = arg; return 0;
 	case KEY_THREADS: a->recon.threads = (int)take_whole(a, "threads", arg, 1, 4096); return 0;
 	case KEY_JSON: a->json = true; return 0;
 	case 'q': a->quiet = true; return 0;

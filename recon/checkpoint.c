@@ -17,6 +17,7 @@
 #include "core/hash.h"
 #include "core/output.h"
 #include "isotrace/version.h"
+#include "recon/sheaf.h"
 
 /* To be raised whenever the same options give other bits. */
 static const uint64_t algorithm_version = 1;
@@ -120,6 +121,8 @@ static iso_status find_fingerprint(iso_events *events, const iso_recon_options *
 	iso_hash_begin(&hash);
 	iso_hash_text(&hash, "isotrace " ISO_VERSION);
 	iso_hash_u64(&hash, algorithm_version);
+	/* other processors may round otherwise */
+	iso_hash_text(&hash, iso_kernels_choose(NULL)->name);
 	iso_hash_text(&hash, scanner);
 	iso_hash_double(&hash, iso_events_acquisition(events)->duration_s);
 	hash_options(&hash, options);

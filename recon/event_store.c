@@ -1,235 +1,333 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE
 #include "recon/event_store.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/error.h"
-#include "recon/operator.h"
+#include "recon/event_reader.h"
 
-enum { BATCH = 16384 };
-
-/* A pass over the selected events. */
-typedef struct pass {
-	const iso_selection *selection;
-	iso_event *batch;
-	size_t have, at;
-	uint64_t number;            /* of batch[at] in the stream */
-	uint64_t prompts, delayeds; /* in the frame so far, all replicates */
-} pass;
-
-static iso_status pass_begin(pass *p, const iso_selection *selection, iso_event *batch, iso_error *err)
-{
-	*p = (pass){.selection = selection, .batch = batch, .number = selection->first};
-	return iso_events_seek(selection->events, selection->first, err);
-}
-
-/* The next event of the selection; *event NULL at the end. *turn: its number within frame and replicate, by kind. */
-static iso_status pass_next(pass *p, const iso_event **event, uint64_t *turn, iso_error *err)
-{
-	const iso_selection *s = p->selection;
-	const uint32_t elements = iso_events_scanner(s->events)->elements;
-	for (*event = NULL;; p->at++, p->number++) {
-		if (p->at == p->have) {
-			const iso_status status = iso_events_read(s->events, p->batch, BATCH, &p->have, err);
-			p->at = 0;
-			if (status != ISO_OK || p->have == 0) return status;
-		}
-		const iso_event *e = p->batch + p->at;
-		if (e->time_ms < s->start_ms) continue;
-		if (e->time_ms >= s->end_ms) return ISO_OK;
-		if (e->element[0] >= elements || e->element[1] >= elements)
-			return iso_fail(err, ISO_BAD_INPUT, NULL, "convert the scanner's export again",
-					"event %llu names elements %u and %u of a scanner of %u",
-					(unsigned long long)p->number, e->element[0], e->element[1], elements);
-		uint64_t *counter = e->kind == ISO_EVENT_DELAYED ? &p->delayeds : &p->prompts;
-		const uint64_t n = (*counter)++;
-		if (n % s->replicates != s->replicate) continue;
-		*turn = n / s->replicates;
-		*event = e;
-		p->at++, p->number++;
-		return ISO_OK;
-	}
-}
-
-iso_status iso_selection_scan(const iso_selection *selection, uint64_t *fan_sums, iso_selection_counts *counts,
-			      iso_error *err)
-{
-	*counts = (iso_selection_counts){0};
-	iso_event *batch = malloc(BATCH * sizeof *batch);
-	if (!batch) return iso_fail_memory(err, "events", BATCH * sizeof *batch);
-	pass p;
-	iso_status status = pass_begin(&p, selection, batch, err);
-	while (status == ISO_OK) {
-		const iso_event *event;
-		uint64_t turn;
-		status = pass_next(&p, &event, &turn, err);
-		if (status != ISO_OK || !event) break;
-		if (event->kind != ISO_EVENT_DELAYED) {
-			counts->prompts++;
-			continue;
-		}
-		counts->delayeds++;
-		if (fan_sums) {
-			fan_sums[event->element[0]]++;
-			fan_sums[event->element[1]]++;
-		}
-	}
-	counts->end = p.number;
-	free(batch);
-	return status;
-}
+/* Reads a block back from the file while another one is projected. */
+typedef struct prefetch {
+	const iso_kept_blocks *blocks;
+	size_t number; /* of the block; SIZE_MAX: nothing is being read */
+	void *to;
+	bool threaded; /* false: not even begun, the system had no thread to give */
+	pthread_t thread;
+	iso_status status;
+	iso_error err;
+} prefetch;
 
 struct iso_event_store {
-	iso_selection selection;
-	uint64_t prompts;
-	iso_event_additive *additive;
-	void *user;
-	unsigned subset;
-	uint64_t next; /* number within the subset */
-	/* in memory: all events, subset after subset */
-	iso_event *events;
-	float *terms;
-	/* streamed: one block */
-	iso_event *block, *batch;
-	float *block_terms;
-	pass pass;
+	iso_event_store_plan plan;
+	bool tof;
+	iso_kept_blocks blocks;
+	iso_event_reader reader;
+	bool reading, threaded; /* begun and not yet finished; in a thread */
+	pthread_t thread;
+	iso_status read_status;
+	iso_error read_err;
+	/* passes */
+	uint64_t replicate;
+	size_t next;      /* number of the next block, or SIZE_MAX */
+	void *buffer[2];  /* for blocks from the file: one in use, one being filled */
+	unsigned filling; /* which of them is next to be filled */
+	prefetch prefetch;
+	float *additive; /* [most_lines] */
+	void *replicate_memory;
+	iso_line_block view;
 };
 
-/* Subset k holds the numbers k, k + K, ... below prompts. */
-static uint64_t subset_size(const iso_event_store *store, unsigned subset)
-{
-	return store->prompts > subset ? (store->prompts - subset - 1) / store->selection.subsets + 1 : 0;
-}
-
-static uint64_t subset_start(const iso_event_store *store, unsigned subset)
-{
-	uint64_t start = 0;
-	for (unsigned k = 0; k < subset; k++) start += subset_size(store, k);
-	return start;
-}
-
-static size_t block_size(const iso_event_store *store)
-{
-	const uint64_t left = subset_size(store, store->subset) - store->next;
-	return left < ISO_BLOCK_LINES ? (size_t)left : ISO_BLOCK_LINES;
-}
-
-static iso_status fill(iso_event_store *store, iso_error *err)
-{
-	const unsigned subsets = store->selection.subsets;
-	uint64_t *start = malloc(subsets * sizeof *start);
-	if (!start) return iso_fail_memory(err, "events", subsets * sizeof *start);
-	for (unsigned k = 0; k < subsets; k++) start[k] = k ? start[k - 1] + subset_size(store, k - 1) : 0;
-	pass p;
-	iso_status status = pass_begin(&p, &store->selection, store->batch, err);
-	uint64_t seen = 0;
-	while (status == ISO_OK) {
-		const iso_event *event;
-		uint64_t turn;
-		status = pass_next(&p, &event, &turn, err);
-		if (status != ISO_OK || !event) break;
-		if (event->kind == ISO_EVENT_DELAYED || turn >= store->prompts) continue;
-		store->events[start[turn % subsets] + turn / subsets] = *event;
-		seen++;
-	}
-	free(start);
-	if (status == ISO_OK && seen != store->prompts)
-		status = iso_fail(err, ISO_IO, NULL, "leave the file alone while it is reconstructed",
-				  "the list-mode changed between two passes");
-	for (unsigned k = 0; k < subsets && status == ISO_OK; k++) {
-		const uint64_t first = subset_start(store, k);
-		store->subset = k;
-		for (store->next = 0; status == ISO_OK && block_size(store) > 0; store->next += block_size(store))
-			status = store->additive(store->user, store->events + first + store->next, block_size(store),
-						 store->terms + first + store->next, err);
-	}
-	return status;
-}
-
-iso_status iso_event_store_create(const iso_selection *selection, uint64_t prompts, uint64_t max_bytes,
-				  iso_event_additive *additive, void *user, iso_event_store **out, iso_error *err)
+iso_status iso_event_store_create(const iso_event_store_plan *plan, iso_event_store **out, iso_error *err)
 {
 	*out = NULL;
-	iso_event_store *store = calloc(1, sizeof *store);
-	if (!store) return iso_fail_memory(err, "events", sizeof *store);
-	*store = (iso_event_store){.selection = *selection, .prompts = prompts, .additive = additive, .user = user};
-	const uint64_t each = sizeof(iso_event) + sizeof(float);
-	iso_status status = ISO_OK;
-	store->batch = malloc(BATCH * sizeof *store->batch);
-	if (prompts <= max_bytes / each && prompts < SIZE_MAX / each) {
-		/* Not enough memory after all is no failure: the events can be streamed. */
-		store->events = malloc((size_t)(prompts + 1) * sizeof *store->events);
-		store->terms = malloc((size_t)(prompts + 1) * sizeof *store->terms);
-	}
-	if (store->batch && store->events && store->terms) {
-		status = fill(store, err);
-	} else {
-		free(store->events);
-		free(store->terms);
-		store->events = NULL;
-		store->terms = NULL;
-		store->block = malloc(ISO_BLOCK_LINES * sizeof *store->block);
-		store->block_terms = malloc(ISO_BLOCK_LINES * sizeof *store->block_terms);
-		if (!store->batch || !store->block || !store->block_terms)
-			status = iso_fail_memory(err, "events", ISO_BLOCK_LINES * each);
-	}
+	if (plan->replicates > ISO_STORE_MOST_REPLICATES)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "ask for fewer", "%zu replicates, at most %d can be made",
+				plan->replicates, ISO_STORE_MOST_REPLICATES);
+	iso_event_store *s = calloc(1, sizeof *s);
+	if (!s) return iso_fail_memory(err, "events", sizeof *s);
+	s->plan = *plan;
+	s->tof = iso_events_scanner(plan->events)->tof.bins > 0;
+	s->replicate = ISO_ALL_EVENTS;
+	s->prefetch.number = SIZE_MAX;
+	const size_t subsets = plan->subsets, parts = iso_store_parts(plan), elements = plan->columns->elements;
+	iso_status status = iso_scratch_begin(&s->blocks.scratch, plan->scratch_folder, err);
+	s->blocks.first = malloc(subsets * sizeof *s->blocks.first);
+	s->blocks.last = malloc(subsets * sizeof *s->blocks.last);
+	if (plan->fan_sums) s->reader.fan_sums = malloc(parts * elements * sizeof *s->reader.fan_sums);
+	if (status == ISO_OK && (!s->blocks.first || !s->blocks.last || (plan->fan_sums && !s->reader.fan_sums)))
+		status = iso_fail_memory(err, "events", 2 * subsets * sizeof(size_t) + parts * elements * 8);
 	if (status != ISO_OK) {
-		iso_event_store_free(store);
+		iso_event_store_free(s);
 		return status;
 	}
-	*out = store;
+	s->reader.plan = &s->plan;
+	s->reader.blocks = &s->blocks;
+	*out = s;
 	return ISO_OK;
 }
 
-bool iso_event_store_in_memory(const iso_event_store *store)
+static void *prefetch_run(void *argument)
 {
-	return store->events != NULL;
+	prefetch *p = argument;
+	const iso_kept_block *block = p->blocks->block + p->number;
+	p->status = iso_scratch_read(&p->blocks->scratch, p->to, block->bytes, block->offset, &p->err);
+	return NULL;
 }
 
-iso_status iso_event_store_rewind(iso_event_store *store, unsigned subset, iso_error *err)
+/* Waits until the block is in prefetch.to, or reads it now. */
+static iso_status prefetch_take(prefetch *p, iso_error *err)
 {
-	store->subset = subset;
-	store->next = 0;
-	return store->events ? ISO_OK : pass_begin(&store->pass, &store->selection, store->batch, err);
+	if (p->threaded)
+		pthread_join(p->thread, NULL);
+	else
+		prefetch_run(p);
+	p->threaded = false;
+	p->number = SIZE_MAX;
+	if (p->status != ISO_OK && err) *err = p->err;
+	return p->status;
 }
 
-iso_status iso_event_store_next(iso_event_store *store, const iso_event **events, const float **additive, size_t *count,
-				iso_error *err)
+/* Of a pass that was broken off: whether it failed is nobody's business any more. */
+static void prefetch_drop(prefetch *p)
 {
-	*count = block_size(store);
-	if (*count == 0) return ISO_OK;
-	if (store->events) {
-		const uint64_t at = subset_start(store, store->subset) + store->next;
-		*events = store->events + at;
-		*additive = store->terms + at;
-		store->next += *count;
+	if (p->threaded) pthread_join(p->thread, NULL);
+	p->threaded = false;
+	p->number = SIZE_MAX;
+}
+
+/* Of the first block in the file from `number` on. */
+static void prefetch_begin(iso_event_store *s, size_t number)
+{
+	while (number != SIZE_MAX && s->blocks.block[number].memory) number = s->blocks.block[number].next;
+	prefetch *p = &s->prefetch;
+	*p = (prefetch){.blocks = &s->blocks, .number = number, .to = s->buffer[s->filling]};
+	if (number == SIZE_MAX) return;
+	s->filling = !s->filling;
+	p->threaded = pthread_create(&p->thread, NULL, prefetch_run, p) == 0;
+}
+
+/* Ends reading, or what is left of it. */
+static void stop_reading(iso_event_store *s)
+{
+	if (!s->reading) return;
+	atomic_store(&s->reader.stop, true);
+	if (s->threaded) pthread_join(s->thread, NULL);
+	s->reading = s->threaded = false;
+}
+
+static void forget_blocks(iso_event_store *s)
+{
+	stop_reading(s);
+	prefetch_drop(&s->prefetch);
+	iso_kept_blocks *b = &s->blocks;
+	for (size_t n = 0; n < b->count; n++) free(b->block[n].memory);
+	iso_scratch_end(&b->scratch);
+	b->count = b->most_lines = b->most_sheaves = b->most_spilled_bytes = 0;
+	for (int n = 0; n < 2; n++) {
+		free(s->buffer[n]);
+		s->buffer[n] = NULL;
+	}
+	free(s->additive);
+	free(s->replicate_memory);
+	s->additive = s->replicate_memory = NULL;
+	s->next = SIZE_MAX;
+}
+
+static void *read_run(void *argument)
+{
+	iso_event_store *s = argument;
+	s->read_status = iso_event_reader_run(&s->reader, &s->read_err);
+	return NULL;
+}
+
+void iso_event_store_begin(iso_event_store *s, const iso_selected_frame *frame)
+{
+	forget_blocks(s);
+	for (unsigned k = 0; k < s->plan.subsets; k++) s->blocks.first[k] = s->blocks.last[k] = SIZE_MAX;
+	if (s->reader.fan_sums)
+		memset(s->reader.fan_sums, 0,
+		       iso_store_parts(&s->plan) * (size_t)s->plan.columns->elements * sizeof *s->reader.fan_sums);
+	s->reader.frame = *frame;
+	atomic_store(&s->reader.stop, false);
+	atomic_store(&s->reader.number, frame->first);
+	s->reading = true;
+	s->threaded = pthread_create(&s->thread, NULL, read_run, s) == 0;
+}
+
+/* What passes need, known when all blocks are. */
+static iso_status make_room_for_passes(iso_event_store *s, iso_error *err)
+{
+	const iso_kept_blocks *b = &s->blocks;
+	s->additive = malloc((b->most_lines + 1) * sizeof *s->additive);
+	size_t bytes = 0;
+	if (s->plan.replicates) {
+		/* a replicate's lines of a block: they take turns within a subset */
+		const size_t lines = b->most_lines / iso_store_parts(&s->plan) + 1;
+		bytes = iso_line_arrays_bytes(lines, b->most_sheaves < lines ? b->most_sheaves : lines, s->tof, true);
+		s->replicate_memory = malloc(bytes);
+	}
+	for (int n = 0; n < 2 && b->most_spilled_bytes; n++) {
+		s->buffer[n] = malloc(b->most_spilled_bytes);
+		bytes += b->most_spilled_bytes;
+	}
+	if (!s->additive || (s->plan.replicates && !s->replicate_memory) ||
+	    (b->most_spilled_bytes && (!s->buffer[0] || !s->buffer[1])))
+		return iso_fail_memory(err, "events", b->most_lines * sizeof *s->additive + bytes);
+	return ISO_OK;
+}
+
+/* Waits for the reading thread a tenth of a second at a time. */
+static iso_status wait_for_reader(iso_event_store *s, iso_error *err)
+{
+	const uint64_t total = iso_events_total(s->plan.events);
+	const iso_progress *progress = s->plan.progress;
+	char stage[96];
+	snprintf(stage, sizeof stage, "%sreading events", s->plan.label ? s->plan.label : "");
+	for (;;) {
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 100000000;
+		if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+		if (pthread_timedjoin_np(s->thread, NULL, &until) == 0) break;
+		if (!progress || !progress->report) continue;
+		const double done =
+		    total == UINT64_MAX || total == 0 ? 0 : (double)atomic_load(&s->reader.number) / (double)total;
+		if (progress->report(progress->user, stage, done < 1 ? done : 1) == 0) continue;
+		stop_reading(s);
+		return iso_fail(err, ISO_CANCELLED, NULL, "", "reconstruction cancelled");
+	}
+	s->threaded = false;
+	return ISO_OK;
+}
+
+iso_status iso_event_store_finish(iso_event_store *s, iso_error *err)
+{
+	if (!s->reading)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "call iso_event_store_begin first",
+				"no events are being read");
+	if (s->threaded) {
+		const iso_status status = wait_for_reader(s, err);
+		if (status != ISO_OK) return status;
+	} else
+		(void)read_run(s);
+	s->reading = false;
+	if (s->read_status != ISO_OK) {
+		if (err) *err = s->read_err;
+		return s->read_status;
+	}
+	return make_room_for_passes(s, err);
+}
+
+void iso_event_store_select(iso_event_store *s, uint64_t replicate)
+{
+	s->replicate = replicate;
+	s->next = SIZE_MAX;
+}
+
+/* Of `count` things of which `run` in a row go to each of `parts` in turn: how many the part has. */
+static uint64_t share(uint64_t count, uint64_t run, uint64_t parts, uint64_t part)
+{
+	const uint64_t rounds = count / (run * parts), rest = count % (run * parts), before = run * part;
+	return rounds * run + (rest > before ? (rest - before < run ? rest - before : run) : 0);
+}
+
+iso_selection_counts iso_event_store_counts(const iso_event_store *s)
+{
+	iso_selection_counts counts = s->reader.counts;
+	if (s->replicate == ISO_ALL_EVENTS) return counts;
+	const uint64_t parts = iso_store_parts(&s->plan);
+	counts.prompts = share(counts.prompts, s->plan.subsets, parts, s->replicate);
+	counts.delayeds = share(counts.delayeds, 1, parts, s->replicate);
+	return counts;
+}
+
+void iso_event_store_fan_sums(const iso_event_store *s, uint64_t *fan_sums)
+{
+	const size_t elements = s->plan.columns->elements;
+	for (size_t e = 0; e < elements; e++) fan_sums[e] = 0;
+	for (uint64_t part = 0; part < iso_store_parts(&s->plan) && s->reader.fan_sums; part++)
+		if (s->replicate == ISO_ALL_EVENTS || s->replicate == part)
+			for (size_t e = 0; e < elements; e++) fan_sums[e] += s->reader.fan_sums[part * elements + e];
+}
+
+size_t iso_event_store_most_lines(const iso_event_store *s)
+{
+	return s->blocks.most_lines;
+}
+
+uint64_t iso_event_store_spilled_bytes(const iso_event_store *s, const char **folder)
+{
+	uint64_t bytes = 0;
+	for (size_t n = 0; n < s->blocks.count; n++)
+		if (!s->blocks.block[n].memory) bytes += s->blocks.block[n].bytes;
+	if (folder) *folder = s->blocks.scratch.folder;
+	return bytes;
+}
+
+void iso_event_store_rewind(iso_event_store *s, unsigned subset)
+{
+	prefetch_drop(&s->prefetch);
+	s->next = s->blocks.first[subset];
+	prefetch_begin(s, s->next);
+}
+
+/* Where a block's arrays are, read from the file if need be. */
+static iso_status load(iso_event_store *s, size_t number, void **memory, iso_error *err)
+{
+	const iso_kept_block *block = s->blocks.block + number;
+	*memory = block->memory;
+	if (block->memory) return ISO_OK;
+	/* The prefetch at hand is of the first block in the file from here on: of this one. */
+	*memory = s->prefetch.to;
+	return prefetch_take(&s->prefetch, err);
+}
+
+iso_status iso_event_store_next(iso_event_store *s, const iso_line_block **out, const float **additive, iso_error *err)
+{
+	*out = NULL;
+	while (s->next != SIZE_MAX) {
+		const iso_kept_block *block = s->blocks.block + s->next;
+		void *memory;
+		iso_status status = load(s, s->next, &memory, err);
+		if (status != ISO_OK) return status;
+		if (!block->memory) prefetch_begin(s, block->next);
+		s->next = block->next;
+		iso_line_arrays arrays = iso_line_arrays_in(memory, block->count, block->sheaves, s->tof);
+		s->view = iso_line_arrays_view(&arrays, s->plan.columns, block->count, block->sheaves);
+		if (s->replicate != ISO_ALL_EVENTS) {
+			const size_t room = s->blocks.most_lines / iso_store_parts(&s->plan) + 1;
+			const iso_line_arrays part =
+			    iso_line_arrays_in(s->replicate_memory, room,
+					       s->blocks.most_sheaves < room ? s->blocks.most_sheaves : room, s->tof);
+			size_t count, sheaves;
+			iso_line_block_take_group(&s->view, block->weighted ? arrays.weight : NULL,
+						  (uint32_t)s->replicate, &part, &count, &sheaves);
+			s->view = iso_line_arrays_view(&part, s->plan.columns, count, sheaves);
+			arrays = part;
+			if (count == 0) continue;
+		}
+		status =
+		    s->plan.additive(s->plan.user, &s->view, block->weighted ? arrays.weight : NULL, s->additive, err);
+		if (status != ISO_OK) return status;
+		*out = &s->view;
+		*additive = s->additive;
 		return ISO_OK;
 	}
-	for (size_t have = 0; have < *count;) {
-		const iso_event *event;
-		uint64_t turn;
-		const iso_status status = pass_next(&store->pass, &event, &turn, err);
-		if (status != ISO_OK) return status;
-		if (!event)
-			return iso_fail(err, ISO_IO, NULL, "leave the file alone while it is reconstructed",
-					"the list-mode changed between two passes");
-		if (event->kind == ISO_EVENT_DELAYED || turn % store->selection.subsets != store->subset) continue;
-		store->block[have++] = *event;
-	}
-	store->next += *count;
-	*events = store->block;
-	*additive = store->block_terms;
-	return store->additive(store->user, store->block, *count, store->block_terms, err);
+	return ISO_OK;
 }
 
-void iso_event_store_free(iso_event_store *store)
+void iso_event_store_free(iso_event_store *s)
 {
-	if (!store) return;
-	free(store->events);
-	free(store->terms);
-	free(store->block);
-	free(store->block_terms);
-	free(store->batch);
-	free(store);
+	if (!s) return;
+	forget_blocks(s);
+	free(s->blocks.block);
+	free(s->blocks.first);
+	free(s->blocks.last);
+	free(s->reader.fan_sums);
+	free(s);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "recon/joseph.h"
 
-/* Narrows the planes [*low, *high] to those where from < at + k*slope < to. */
-static void narrow(double at, double slope, double from, double to, double *low, double *high)
+void iso_planes_narrow(double at, double slope, double from, double to, double *low, double *high)
 {
 	if (fabs(slope) < 1e-12) {
 		if (!(at > from && at < to)) *high = *low - 1;
@@ -27,7 +26,8 @@ static void find_inner(const iso_joseph *joseph, iso_ray *ray, const double acro
 {
 	double low = fmax(ray->first, ray->low + 0.5), high = fmin(ray->first + ray->planes - 1, ray->high - 0.5);
 	const int axes[2] = {ray->u_axis, ray->v_axis};
-	for (int n = 0; n < 2; n++) narrow(across[n], slope[n], -1e-6, joseph->size[axes[n]] - 1 + 1e-6, &low, &high);
+	for (int n = 0; n < 2; n++)
+		iso_planes_narrow(across[n], slope[n], -1e-6, joseph->size[axes[n]] - 1 + 1e-6, &low, &high);
 	int begin = ray->planes, end = ray->planes;
 	if (high >= low) {
 		begin = (int)ceil(low) - ray->first;
@@ -68,13 +68,13 @@ bool iso_ray_begin(const iso_joseph *joseph, const iso_line *line, iso_ray *ray)
 				  start[ray->v_axis] - start[axis] * slope[1]};
 	/* A slab counts when the line has a part in it. */
 	double low = fmax(0, ceil(ray->low - 0.5)), high = fmin(joseph->size[axis] - 1, floor(ray->high + 0.5));
-	narrow(across[0], slope[0], -1, joseph->size[ray->u_axis], &low, &high);
-	narrow(across[1], slope[1], -1, joseph->size[ray->v_axis], &low, &high);
+	iso_planes_narrow(across[0], slope[0], -1, joseph->size[ray->u_axis], &low, &high);
+	iso_planes_narrow(across[1], slope[1], -1, joseph->size[ray->v_axis], &low, &high);
 	const double mm_per_plane = length / d[axis], middle = start[axis] + 0.5 * d[axis];
 	if (joseph->tof.weight) {
 		if (!isfinite(line->tof_centre_mm)) return false;
-		narrow(-middle * mm_per_plane - (double)line->tof_centre_mm, mm_per_plane, -joseph->tof.cut_mm,
-		       joseph->tof.cut_mm, &low, &high);
+		iso_planes_narrow(-middle * mm_per_plane - (double)line->tof_centre_mm, mm_per_plane,
+				  -joseph->tof.cut_mm, joseph->tof.cut_mm, &low, &high);
 	}
 	if (!(high >= low)) return false;
 	ray->first = (int)ceil(low);

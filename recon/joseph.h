@@ -43,6 +43,8 @@ typedef struct iso_ray {
 	float tof, dtof;            /* (position of plane m - bin centre) in cells: tof + m dtof */
 } iso_ray;
 
+/* Narrows the planes [*low, *high] to those where from < at + k slope < to. */
+void iso_planes_narrow(double at, double slope, double from, double to, double *low, double *high);
 /* False when the line meets nothing: no length, not finite, outside the grid or the TOF cut. */
 bool iso_ray_begin(const iso_joseph *joseph, const iso_line *line, iso_ray *ray);
 /* Integral over the line, mm times the voxels' unit. */

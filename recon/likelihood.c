@@ -24,16 +24,16 @@ static void find_support(iso_likelihood *l)
 
 iso_status iso_likelihood_create(const iso_data_model *model, iso_likelihood *out, iso_error *err)
 {
-	const size_t longest = model->voxels > ISO_BLOCK_LINES ? model->voxels : ISO_BLOCK_LINES;
+	const size_t most = model->data->most, longest = model->voxels > most ? model->voxels : most;
 	*out = (iso_likelihood){.model = *model};
 	iso_status status = iso_sums_create(longest, model->threads, &out->sums, err);
 	if (status != ISO_OK) return status;
 	out->blurred = malloc(model->voxels * sizeof(float));
 	out->back = malloc(model->voxels * sizeof(float));
-	out->ratio = malloc(ISO_BLOCK_LINES * sizeof(float));
+	out->ratio = malloc((most + 1) * sizeof(float));
 	if (!out->blurred || !out->back || !out->ratio) {
 		iso_likelihood_release(out);
-		return iso_fail_memory(err, "the reconstruction's images", 2 * model->voxels * sizeof(float));
+		return iso_fail_memory(err, "the reconstruction's images", (2 * model->voxels + most) * sizeof(float));
 	}
 	find_support(out);
 	return ISO_OK;

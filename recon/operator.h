@@ -24,11 +24,8 @@ static inline void iso_operator_free(iso_operator *op)
 	*op = (iso_operator){0};
 }
 
-/* Lines are handled in blocks of this many, fixed so that the order of sums, hence every bit of the result, depends
- * neither on the threads nor on whether the events are kept in memory. */
-enum { ISO_BLOCK_LINES = 65536 };
-
-/* Up to ISO_BLOCK_LINES measured lines; valid until the next call. */
+/* Measured lines; valid until the next call. How many make a block is up to the data and never depends on threads or memory: the
+ * order of sums, hence every bit of the result, follows from the blocks. */
 typedef struct iso_data_block {
 	size_t count;
 	const iso_operator *lines; /* image -> these lines: [count] */
@@ -41,6 +38,7 @@ typedef struct iso_data_block {
 typedef struct iso_data {
 	void *self;
 	double total; /* counts over all subsets */
+	size_t most;  /* lines in any block */
 	/* The next block is subset's first. */
 	iso_status (*rewind)(void *self, unsigned subset, iso_error *err);
 	/* count 0: the end of the subset. */

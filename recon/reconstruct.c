@@ -2,6 +2,7 @@
  *
  * From a stream of events to a volume: which events, which corrections, what the numbers mean. */
 #include <math.h>
+#include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,16 +42,18 @@ typedef struct job {
 	const iso_scanner *scanner;
 	const iso_acquisition *acquisition;
 	const iso_recon_options *options;
+	int threads;
 	iso_system *system;
 	iso_image *sensitivity; /* G' P' m */
 	const iso_image *mu;    /* axis-aligned; NULL = none */
 	iso_image *aligned_mu;  /* owned, when it had to be made */
-	uint64_t max_bytes, first;
-	uint64_t *fan_sums;
-	float *rates; /* randoms per element over the selection, NULL = none */
-	/* of the selection at hand */
-	double scale_s; /* T */
+	uint64_t first;         /* no event before this number lies in the frame at hand or a later one */
 	iso_event_store *store;
+	/* of the selection at hand: all of a frame's events, or a replicate's */
+	double scale_s;     /* T */
+	uint64_t *fan_sums; /* [elements], like the two below NULL without randoms */
+	float *rates;       /* randoms */
+	float *line_rates;  /* the same in the order of iso_columns.element */
 	char label[128];
 	size_t image, frame;      /* numbers of the image at hand, over frames and their replicates, and of its frame */
 	double prompts, delayeds; /* used, all frames */
@@ -74,54 +77,77 @@ static void note(const job *j, const char *format, ...)
 	j->options->progress->note(j->options->progress->user, line);
 }
 
-/* b_i = r_i / (T m_i) of recon/likelihood.h. The randoms of a pair are spread evenly over its TOF bins: they know no place. */
-static iso_status additive_terms(void *user, const iso_event *events, size_t count, float *additive, iso_error *err)
+static iso_status factors(void *user, const iso_line_block *block, float *values, iso_error *err)
 {
 	const job *j = user;
-	const double bins = j->scanner->tof.bins > 1 ? j->scanner->tof.bins : 1;
 	/* Without a background the multiplicative factors cancel: only whether they are 0 matters. */
-	const iso_status status =
-	    iso_system_factors(j->system, events, count, j->options->randoms != ISO_RANDOMS_NONE, additive, err);
-	for (size_t n = 0; n < count && status == ISO_OK; n++) {
-		const double m = (double)additive[n];
-		double r = 0;
-		if (j->options->randoms != ISO_RANDOMS_NONE)
-			r = (double)j->rates[events[n].element[0]] * (double)j->rates[events[n].element[1]] / bins;
-		additive[n] = m > 0 ? (float)(r / (m * j->scale_s)) : INFINITY;
+	return iso_system_factors(j->system, block, j->options->randoms != ISO_RANDOMS_NONE, values, err);
+}
+
+/* b_i = r_i / (T m_i) of recon/likelihood.h. The randoms of a pair are spread evenly over its TOF bins: they know no place. */
+static iso_status additive_terms(void *user, const iso_line_block *block, const float *m, float *additive,
+				 iso_error *err)
+{
+	(void)err;
+	const job *j = user;
+	const double share = 1 / (j->scale_s * (j->scanner->tof.bins > 1 ? j->scanner->tof.bins : 1));
+	const int64_t sheaves = (int64_t)block->sheaves;
+#pragma omp parallel for num_threads(j->threads) schedule(dynamic, 512)
+	for (int64_t s = 0; s < sheaves; s++) {
+		const iso_sheaf *sheaf = block->sheaf + s;
+		const uint32_t *first = block->columns->first, a = first[sheaf->column[0]], b = first[sheaf->column[1]];
+		for (uint32_t n = sheaf->first; n < sheaf[1].first; n++) {
+			double r = 0;
+			if (j->line_rates)
+				r = (double)j->line_rates[a + block->row[n][0]] *
+				    (double)j->line_rates[b + block->row[n][1]] * share;
+			additive[n] = !m ? (float)r : m[n] > 0 ? (float)(r / (double)m[n]) : INFINITY;
+		}
 	}
-	return status;
+	return ISO_OK;
 }
 
 static iso_status data_rewind(void *self, unsigned subset, iso_error *err)
 {
-	return iso_event_store_rewind(((job *)self)->store, subset, err);
+	(void)err;
+	iso_event_store_rewind(((job *)self)->store, subset);
+	return ISO_OK;
 }
 
 static iso_status data_next(void *self, iso_data_block *block, iso_error *err)
 {
 	const job *j = self;
-	const iso_event *events = NULL;
+	const iso_line_block *lines = NULL;
 	*block = (iso_data_block){.lines = iso_system_lines(j->system)};
-	const iso_status status = iso_event_store_next(j->store, &events, &block->additive, &block->count, err);
-	if (status == ISO_OK && block->count) iso_system_aim(j->system, events, block->count);
-	return status;
+	const iso_status status = iso_event_store_next(j->store, &lines, &block->additive, err);
+	if (status != ISO_OK || !lines) return status;
+	block->count = lines->count;
+	iso_system_aim(j->system, lines);
+	return ISO_OK;
 }
 
-/* The frame in ms. Without a frame table every event counts, the very last tick too. */
-static iso_selection select_frame(const job *j, const iso_frame *frame)
+/* Starts to read the frame's events. Without a frame table every event counts, the very last tick too. */
+static void begin_frame(const job *j, const iso_frame *frame)
 {
-	iso_selection s = {.events = j->events,
-			   .first = j->first,
-			   .start_ms = -(double)INFINITY,
-			   .end_ms = (double)INFINITY,
-			   .subsets = j->options->subsets,
-			   .replicates = 1};
+	iso_selected_frame s = {.first = j->first, .start_ms = -(double)INFINITY, .end_ms = (double)INFINITY};
 	if (j->options->frame) {
 		/* times are whole ms: keep 0.1 s * 1000 = 100.00000000000001 from losing a tick */
 		s.start_ms = frame->start_s * 1000 - 1e-6;
 		s.end_ms = (frame->start_s + frame->duration_s) * 1000 - 1e-6;
 	}
-	return s;
+	iso_event_store_begin(j->store, &s);
+}
+
+/* Randoms of the selected delayeds. */
+static iso_status find_randoms(const job *j, iso_error *err)
+{
+	if (!j->fan_sums) return ISO_OK;
+	iso_event_store_fan_sums(j->store, j->fan_sums);
+	const iso_status status = iso_randoms_from_delayeds(j->scanner, j->fan_sums, j->rates, err);
+	const iso_columns *columns = iso_system_columns(j->system);
+	for (uint32_t at = 0; at < columns->elements && status == ISO_OK; at++)
+		j->line_rates[at] = j->rates[columns->element[at]];
+	return status;
 }
 
 static void worked(void *user, uint64_t lines)
@@ -141,12 +167,12 @@ static iso_status iterated(void *user, const iso_solution *solution, const float
 }
 
 /* Lines to project in all images after the one at hand, which has so many prompts: for the time left. */
-static double lines_ahead(const job *j, const iso_selection *selection, double prompts)
+static double lines_ahead(const job *j, uint64_t replicate, double prompts)
 {
 	const iso_volume *v = j->volume;
-	const double n = (double)j->options->replicates, whole = prompts * (double)selection->replicates;
-	const double rate = whole / v->frame[j->frame].duration_s;
-	const double left = selection->replicates > 1 ? n - 1 - (double)selection->replicate : n;
+	const bool all = replicate == ISO_ALL_EVENTS;
+	const double n = (double)j->options->replicates, whole = all ? prompts : prompts * n;
+	const double rate = whole / v->frame[j->frame].duration_s, left = all ? n : n - 1 - (double)replicate;
 	double sum = n > 0 ? whole * left / n : 0;
 	for (size_t f = j->frame + 1; f < v->frames; f++) sum += rate * v->frame[f].duration_s * (n > 0 ? 2 : 1);
 	return sum * j->options->iterations;
@@ -162,7 +188,11 @@ static bool is_finished(const job *j)
 static iso_status solve(job *j, double prompts, float *voxels, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
-	iso_data data = {.self = j, .total = prompts, .rewind = data_rewind, .next = data_next};
+	iso_data data = {.self = j,
+			 .total = prompts,
+			 .most = iso_event_store_most_lines(j->store),
+			 .rewind = data_rewind,
+			 .next = data_next};
 	const iso_data_model model = {.voxels = iso_grid_voxels(&o->grid),
 				      .image_model = iso_system_image_model(j->system),
 				      .sensitivity = j->sensitivity->voxels,
@@ -182,37 +212,23 @@ static iso_status solve(job *j, double prompts, float *voxels, iso_error *err)
 	return iso_solve(&model, &method, &o->grid, &listener, &j->solution, voxels, NULL, err);
 }
 
-/* x of one selection of events into voxels. */
-static iso_status reconstruct_selection(job *j, const iso_selection *selection, double scale_s, float *voxels,
-					iso_selection_counts *counts, iso_error *err)
+/* x of a frame's events, or of one replicate's, into voxels. */
+static iso_status reconstruct_selection(job *j, uint64_t replicate, double scale_s, float *voxels, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
 	iso_checkpoint_load(&j->checkpoint, j->image, j->label, voxels, &j->solution);
-	/* Of a frame that is finished the counts are still wanted. */
-	if (is_finished(j) && selection->replicates > 1) return ISO_OK;
-	iso_status status = ISO_OK;
-	if (o->randoms == ISO_RANDOMS_DELAYED) memset(j->fan_sums, 0, j->scanner->elements * sizeof *j->fan_sums);
-	status = iso_selection_scan(selection, o->randoms == ISO_RANDOMS_DELAYED ? j->fan_sums : NULL, counts, err);
-	if (status != ISO_OK || is_finished(j)) return status;
-	if (o->randoms == ISO_RANDOMS_DELAYED)
-		status = iso_randoms_from_delayeds(j->scanner, j->fan_sums, j->rates, err);
+	if (is_finished(j)) return ISO_OK;
+	iso_event_store_select(j->store, replicate);
+	const double prompts = (double)iso_event_store_counts(j->store).prompts;
+	const double passes = (double)(o->iterations - j->solution.iterations);
 	j->scale_s = scale_s;
-	if (status == ISO_OK)
-		status =
-		    iso_event_store_create(selection, counts->prompts, j->max_bytes, additive_terms, j, &j->store, err);
-	if (status != ISO_OK) return status;
-	if (!iso_event_store_in_memory(j->store))
-		note(j, "%sthe events do not fit in %.0f MB and are read anew in every pass", j->label,
-		     (double)j->max_bytes / 1048576);
-	const double prompts = (double)counts->prompts, passes = (double)(o->iterations - j->solution.iterations);
-	j->work = j->worked + prompts * passes + lines_ahead(j, selection, prompts);
-	status = solve(j, prompts, voxels, err);
-	iso_event_store_free(j->store);
-	j->store = NULL;
+	j->work = j->worked + prompts * passes + lines_ahead(j, replicate, prompts);
+	iso_status status = find_randoms(j, err);
+	if (status == ISO_OK) status = solve(j, prompts, voxels, err);
 	if (status == ISO_OK && j->solution.outside)
 		note(j,
-		     "%s%llu of %llu prompts lie on lines that cannot count or miss the image, and contribute nothing",
-		     j->label, (unsigned long long)j->solution.outside, (unsigned long long)counts->prompts);
+		     "%s%llu of %.0f prompts lie on lines that cannot count or miss the image, and contribute nothing",
+		     j->label, (unsigned long long)j->solution.outside, prompts);
 	if (status == ISO_OK && j->solution.empty_subsets)
 		note(j, "%s%llu of %u subsets hold no event; use fewer subsets", j->label,
 		     (unsigned long long)j->solution.empty_subsets, o->subsets);
@@ -253,41 +269,53 @@ static double effective_s(const job *j, const iso_frame *frame)
 	return iso_decay_integral_s(j->options->nuclide->half_life_s, frame->start_s, frame->duration_s);
 }
 
+/* The end of reading a frame, and what there is to say about it. */
+static iso_status finish_reading(job *j, iso_error *err)
+{
+	const iso_status status = iso_event_store_finish(j->store, err);
+	if (status != ISO_OK) return status;
+	iso_event_store_select(j->store, ISO_ALL_EVENTS);
+	const iso_selection_counts counts = iso_event_store_counts(j->store);
+	const char *folder;
+	const uint64_t spilled = iso_event_store_spilled_bytes(j->store, &folder);
+	if (spilled)
+		note(j, "%s%.0f MB of events do not fit into memory and lie in %s meanwhile", j->label,
+		     (double)spilled / 1048576, folder);
+	if (counts.prompts == 0) note(j, "%sno prompts: the image is 0", j->label);
+	j->prompts += (double)counts.prompts;
+	if (j->options->randoms == ISO_RANDOMS_DELAYED) j->delayeds += (double)counts.delayeds;
+	j->first = counts.end;
+	return ISO_OK;
+}
+
 static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_filter_plan *filter, iso_error *err)
 {
-	const iso_recon_options *o = j->options;
-	const size_t voxels = iso_grid_voxels(&o->grid), replicates = o->replicates;
+	const size_t voxels = iso_grid_voxels(&j->options->grid), replicates = j->options->replicates;
 	const iso_frame *frame = volume->frame + f;
 	const double scale_s = effective_s(j, frame), factor = result_factor(j);
-	iso_selection selection = select_frame(j, frame);
-	iso_selection_counts counts;
 	j->label[0] = '\0';
 	j->frame = f;
 	j->image = f * (1 + replicates);
 	if (volume->frames > 1) snprintf(j->label, sizeof j->label, "frame %zu of %zu, ", f + 1, volume->frames);
-	iso_status status = reconstruct_selection(j, &selection, scale_s, volume->voxels + f * voxels, &counts, err);
+	if (f > 0) begin_frame(j, frame); /* the first one was begun in prepare */
+	iso_status status = finish_reading(j, err);
+	if (status == ISO_OK)
+		status = reconstruct_selection(j, ISO_ALL_EVENTS, scale_s, volume->voxels + f * voxels, err);
 	if (status != ISO_OK) return status;
-	if (counts.prompts == 0) note(j, "%sno prompts: the image is 0", j->label);
 	if (j->solution.iterations > j->iterations) j->iterations = j->solution.iterations;
 	j->objective += j->solution.objective;
-	j->prompts += (double)counts.prompts;
-	if (o->randoms == ISO_RANDOMS_DELAYED) j->delayeds += (double)counts.delayeds;
 	(void)finish(j, filter, factor, volume->voxels + f * voxels);
 	/* A replicate has 1/n-th of the events in the same time: as if the frame had been n times shorter. */
-	selection.replicates = replicates;
 	for (size_t r = 0; r < replicates && status == ISO_OK; r++) {
-		iso_selection_counts part;
 		char *end = j->label + strlen(j->label);
 		const size_t room = sizeof j->label - (size_t)(end - j->label);
 		float *image = volume->replicate_voxels + (r * volume->frames + f) * voxels;
 		snprintf(end, room, "replicate %zu of %zu, ", r + 1, replicates);
-		selection.replicate = r;
 		j->image++;
-		status = reconstruct_selection(j, &selection, scale_s / (double)replicates, image, &part, err);
+		status = reconstruct_selection(j, r, scale_s / (double)replicates, image, err);
 		if (status == ISO_OK) (void)finish(j, filter, factor, image);
 		*end = '\0';
 	}
-	j->first = counts.end;
 	return status;
 }
 
@@ -359,35 +387,44 @@ static void compare_nuclide(const job *j)
 		     j->acquisition->half_life_s, n->name, n->half_life_s, n->source);
 }
 
-static iso_status prepare(job *j, iso_error *err)
+static iso_status create_store(job *j, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
 	const size_t elements = j->scanner->elements;
-	j->max_bytes = o->max_memory_bytes;
-	if (!j->max_bytes) {
+	iso_event_store_plan plan = {.events = j->events,
+				     .columns = iso_system_columns(j->system),
+				     .subsets = o->subsets,
+				     .replicates = o->replicates,
+				     .fan_sums = o->randoms == ISO_RANDOMS_DELAYED,
+				     .background = o->randoms != ISO_RANDOMS_NONE,
+				     .max_bytes = o->max_memory_bytes,
+				     .scratch_folder = o->scratch_folder,
+				     .factors = factors,
+				     .additive = additive_terms,
+				     .user = j,
+				     .progress = o->progress,
+				     .label = j->label};
+	if (!plan.max_bytes) {
 		const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-		j->max_bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : UINT64_C(1) << 30;
+		plan.max_bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : UINT64_C(1) << 30;
 	}
-	if (o->randoms == ISO_RANDOMS_DELAYED) {
+	if (plan.fan_sums) {
 		j->fan_sums = malloc(elements * sizeof *j->fan_sums);
 		j->rates = malloc(elements * sizeof *j->rates);
-		if (!j->fan_sums || !j->rates)
-			return iso_fail_memory(err, "randoms", elements * (sizeof *j->fan_sums + sizeof *j->rates));
+		j->line_rates = malloc(elements * sizeof *j->line_rates);
+		if (!j->fan_sums || !j->rates || !j->line_rates)
+			return iso_fail_memory(err, "randoms", elements * (sizeof *j->fan_sums + 2 * sizeof *j->rates));
 	}
-	iso_status status = o->mu ? iso_mu_map_align(o->mu, &j->aligned_mu, err) : ISO_OK;
-	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
-	iso_positron_range range;
-	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
-	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .range = o->positron_range ? &range : NULL};
-	if (status == ISO_OK)
-		status = iso_system_create(j->scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);
-	if (status == ISO_OK)
-		status = iso_sensitivity_cached(o->sensitivity_cache, j->scanner, &o->grid, j->mu, o->sensitivity_lines,
-						o->threads, o->progress, &j->sensitivity, err);
-	const iso_operator *g = status == ISO_OK ? iso_system_image_model(j->system) : NULL;
-	if (!g) return status;
+	return iso_event_store_create(&plan, &j->store, err);
+}
+
+/* G' s in place of s. */
+static iso_status blur_sensitivity(job *j, iso_error *err)
+{
+	const iso_operator *g = iso_system_image_model(j->system);
+	if (!g) return ISO_OK;
 	iso_image *blurred;
-	status = iso_image_create(&o->grid, j->sensitivity->unit, &blurred, err);
+	iso_status status = iso_image_create(&j->options->grid, j->sensitivity->unit, &blurred, err);
 	if (status == ISO_OK) status = g->adjoint(g->self, j->sensitivity->voxels, blurred->voxels, err);
 	if (status == ISO_OK) {
 		iso_image_free(j->sensitivity);
@@ -397,6 +434,25 @@ static iso_status prepare(job *j, iso_error *err)
 	return status;
 }
 
+/* All that does not depend on the frame. The first frame's events are read at the same time as the sensitivity image is made. */
+static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	iso_status status = o->mu ? iso_mu_map_align(o->mu, &j->aligned_mu, err) : ISO_OK;
+	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
+	iso_positron_range range;
+	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
+	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .range = o->positron_range ? &range : NULL};
+	if (status == ISO_OK)
+		status = iso_system_create(j->scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);
+	if (status == ISO_OK) status = create_store(j, err);
+	if (status != ISO_OK) return status;
+	begin_frame(j, first_frame);
+	status = iso_sensitivity_cached(o->sensitivity_cache, j->scanner, &o->grid, j->mu, o->sensitivity_lines,
+					o->threads, o->progress, &j->sensitivity, err);
+	return status == ISO_OK ? blur_sensitivity(j, err) : status;
+}
+
 static iso_status run(job *j, iso_volume **out, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
@@ -404,7 +460,9 @@ static iso_status run(job *j, iso_volume **out, iso_error *err)
 	iso_volume *volume = NULL;
 	iso_filter_plan *filter = NULL;
 	compare_nuclide(j);
-	iso_status status = prepare(j, err);
+	/* before another thread reads the events */
+	iso_status status = iso_checkpoint_open(j->events, o, &j->checkpoint, err);
+	if (status == ISO_OK) status = prepare(j, o->frame ? o->frame : &whole, err);
 	if (status == ISO_OK && o->post_filter.kind != ISO_FILTER_NONE)
 		status = iso_filter_plan_create(&o->post_filter, &o->grid, o->threads, &filter, err);
 	if (status == ISO_OK)
@@ -412,7 +470,6 @@ static iso_status run(job *j, iso_volume **out, iso_error *err)
 					   o->frame ? o->frames : 1, o->frame ? o->frame : &whole, o->replicates,
 					   &volume, err);
 	j->volume = volume;
-	if (status == ISO_OK) status = iso_checkpoint_open(j->events, o, &j->checkpoint, err);
 	for (size_t f = 0; status == ISO_OK && f < volume->frames; f++)
 		status = reconstruct_frame(j, volume, f, filter, err);
 	iso_filter_plan_free(filter);
@@ -432,15 +489,17 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 	job j = {.events = events,
 		 .scanner = iso_events_scanner(events),
 		 .acquisition = iso_events_acquisition(events),
-		 .options = options};
+		 .options = options,
+		 .threads = options->threads > 0 ? options->threads : omp_get_max_threads()};
 	iso_status status = iso_recon_check(events, options, err);
 	if (status == ISO_OK) status = run(&j, out, err);
+	iso_event_store_free(j.store); /* first: it may still be reading, and ask for factors */
+	iso_checkpoint_close(&j.checkpoint);
 	iso_system_free(j.system);
 	iso_image_free(j.sensitivity);
 	iso_image_free(j.aligned_mu);
-	iso_event_store_free(j.store);
-	iso_checkpoint_close(&j.checkpoint);
 	free(j.fan_sums);
 	free(j.rates);
+	free(j.line_rates);
 	return status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The sensitivity image: back projection of m_i over every pair of elements that can be in coincidence, or over a
- * stratified sample of them. Pairs a < b are numbered 0, 1, .. along b first; a sample takes one pair at random out of each
- * run of consecutive numbers, and counts it as many times as the run is long. */
+ * The sensitivity image: back projection of m_i over every pair of elements that can be in coincidence, or over an even sample of
+ * them. Pairs are taken sheaf by sheaf (recon/line_block.h); a sample takes every p-th row of the one column with every q-th of the other,
+ * each pair counting p q times, and begins at other rows in every sheaf, so that neighbouring sheaves fill one another's gaps. */
 #include "recon/sensitivity.h"
 
 #include <math.h>
@@ -16,56 +16,43 @@
 #include "core/hash.h"
 #include "core/random.h"
 #include "recon/geometry.h"
+#include "recon/projector.h"
 
 enum {
-	algorithm_version = 1, /* part of the cache's key: raise it when the image changes for the same input */
-	chunk_pairs = 2048,    /* one thread's piece */
-	batch_chunks = 64,
-	batch_pairs = chunk_pairs * batch_chunks,
-	buffer_lines = 4 * batch_pairs,
+	algorithm_version = 2, /* part of the cache's key: raise it when the image changes for the same input */
+	batch_lines = 1 << 21, /* lines of a batch, unless one sheaf alone has more */
+	batch_sheaves = 1 << 16,
 	pilot_pairs = 65536,
 };
-static const uint64_t sample_seed = 0x1507ace, pilot_seed = 0x1507ad0;
-static const uint64_t most_strata = 4000000000u; /* so that the square fits into 64 bits */
+static const uint64_t pilot_seed = 0x1507ad0;
+/* The sequence frac(n a), frac(n b) fills the square evenly: M. Roberts' generalisation of the golden ratio, 1/g and 1/g^2 with
+ * g^3 = g + 1. */
+static const double even_first = 0.7548776662466927, even_second = 0.5698402909980532;
 
 typedef struct sensitivity {
 	const iso_scanner *scanner;
 	const iso_image *mu;
+	const iso_columns *columns;
 	iso_projector *projector, *attenuation; /* attenuation NULL: none */
 	double box_mm[2][3];                    /* outside it no line meets a voxel */
-	uint64_t pairs, strata;                 /* strata == pairs: all of them */
+	uint32_t pairs;                         /* of columns */
+	uint32_t stride[2];                     /* of the rows that are taken */
 	int threads;
 	const iso_progress *progress;
-	iso_line *lines; /* [buffer_lines] */
-	float *factors, *depths;
-	size_t count; /* lines in the buffer */
+	/* a batch */
+	iso_sheaf *sheaf;        /* [batch_sheaves + 1] */
+	uint16_t (*row)[2];      /* [room] */
+	float *factors, *depths; /* [room] */
+	size_t room, count, sheaves;
 	uint64_t used;
 	float *voxels;
 } sensitivity;
 
-/* Pairs before row a. */
-static uint64_t row_start(uint64_t elements, uint64_t a)
-{
-	return a * (2 * elements - a - 1) / 2;
-}
-
-static void pair_of_number(uint64_t elements, uint64_t number, uint32_t *a, uint32_t *b)
-{
-	const double half = (double)elements - 0.5, root = half * half - 2 * (double)number;
-	const double guess = half - sqrt(root > 0 ? root : 0);
-	uint64_t row = guess > 0 ? (uint64_t)guess : 0;
-	if (row > elements - 2) row = elements - 2;
-	while (row > 0 && row_start(elements, row) > number) row--;
-	while (row + 2 < elements && row_start(elements, row + 1) <= number) row++;
-	*a = (uint32_t)row;
-	*b = (uint32_t)(row + 1 + number - row_start(elements, row));
-}
-
-/* Does the line from p to q meet the box? */
-static bool meets_box(const double box[2][3], const float *p, const float *q)
+/* Does the line from p to q meet the box, seen along z only (axes 2) or in space (3)? */
+static bool meets_box(double box[2][3], const float *p, const float *q, int axes)
 {
 	double low = 0, high = 1;
-	for (int k = 0; k < 3; k++) {
+	for (int k = 0; k < axes; k++) {
 		const double at = (double)p[k], along = (double)q[k] - at;
 		if (along == 0) {
 			if (at < box[0][k] || at > box[1][k]) return false;
@@ -78,70 +65,99 @@ static bool meets_box(const double box[2][3], const float *p, const float *q)
 	return low <= high;
 }
 
-static bool wanted(const sensitivity *self, uint32_t a, uint32_t b)
+static uint32_t rows_of(const iso_columns *columns, uint32_t column)
 {
-	const float *position = self->scanner->position_mm;
-	return meets_box(self->box_mm, position + 3 * (size_t)a, position + 3 * (size_t)b) &&
-	       iso_scanner_pair_allowed(self->scanner, a, b);
+	return columns->first[column + 1] - columns->first[column];
 }
 
-/* Lines and weights of strata [begin, end); returns how many there are. */
-static size_t fill_chunk(const sensitivity *self, uint64_t begin, uint64_t end, iso_line *lines, float *factors)
+/* Lines that a sheaf may have at most. */
+static size_t sheaf_most(const sensitivity *self, uint32_t rank)
 {
-	const uint64_t elements = self->scanner->elements, whole = self->pairs / self->strata,
-		       rest = self->pairs % self->strata;
+	uint32_t column[2];
+	size_t lines = 1;
+	iso_columns_pair(self->columns, rank, column);
+	for (int side = 0; side < 2; side++)
+		lines *= (rows_of(self->columns, column[side]) + self->stride[side] - 1) / self->stride[side];
+	return lines;
+}
+
+static uint32_t first_row(uint32_t rank, double even, uint32_t stride)
+{
+	const double turn = (double)rank * even;
+	const uint32_t row = (uint32_t)((turn - floor(turn)) * stride);
+	return row < stride ? row : stride - 1;
+}
+
+/* Rows and weights of the sheaf of this rank; returns how many lines there are. */
+static size_t fill_sheaf(sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uint16_t (*row)[2], float *factors)
+{
+	const iso_columns *columns = self->columns;
+	*sheaf = (iso_sheaf){0};
+	iso_columns_pair(columns, rank, sheaf->column);
+	const uint32_t a = sheaf->column[0], b = sheaf->column[1];
+	const float *p = columns->position_mm + 3 * (size_t)columns->first[a],
+		    *q = columns->position_mm + 3 * (size_t)columns->first[b];
+	if (columns->planar && !meets_box(self->box_mm, p, q, 2)) return 0;
+	const uint32_t i0 = first_row(rank, even_first, self->stride[0]),
+		       j0 = first_row(rank, even_second, self->stride[1]);
+	const double weight = (double)self->stride[0] * self->stride[1];
 	size_t count = 0;
-	for (uint64_t stratum = begin; stratum < end; stratum++) {
-		uint64_t number = stratum * whole + stratum * rest / self->strata;
-		const uint64_t next = (stratum + 1) * whole + (stratum + 1) * rest / self->strata;
-		const double weight = (double)(next - number);
-		if (next - number > 1) {
-			iso_random random = iso_random_begin(sample_seed, stratum);
-			number += (uint64_t)(iso_random_uniform(&random) * weight);
+	for (uint32_t i = i0; i < rows_of(columns, a); i += self->stride[0])
+		for (uint32_t j = j0; j < rows_of(columns, b); j += self->stride[1]) {
+			if (a == b && j <= i) continue;
+			if (!meets_box(self->box_mm, p + 3 * (size_t)i, q + 3 * (size_t)j, 3)) continue;
+			const double factor =
+			    weight * iso_pair_factor(self->scanner, columns->element[columns->first[a] + i],
+						     columns->element[columns->first[b] + j]);
+			if (!(factor > 0)) continue;
+			row[count][0] = (uint16_t)i;
+			row[count][1] = (uint16_t)j;
+			factors[count++] = (float)factor;
 		}
-		uint32_t a, b;
-		pair_of_number(elements, number, &a, &b);
-		if (!wanted(self, a, b)) continue;
-		const double factor = weight * iso_pair_factor(self->scanner, a, b);
-		if (!(factor > 0)) continue;
-		iso_line *line = lines + count;
-		memcpy(line->start_mm, self->scanner->position_mm + 3 * (size_t)a, sizeof line->start_mm);
-		memcpy(line->end_mm, self->scanner->position_mm + 3 * (size_t)b, sizeof line->end_mm);
-		line->tof_centre_mm = 0;
-		factors[count++] = (float)factor;
-	}
 	return count;
 }
 
-/* Appends the lines of one batch to the buffer, in the order of their numbers. */
-static void fill_batch(sensitivity *self, uint64_t first)
+/* The next sheaves by rank, as many as there is room for, with all their lines. Returns the rank after the last. */
+static uint32_t fill_batch(sensitivity *self, uint32_t begin, size_t *start, size_t *counts)
 {
-	iso_line *lines = self->lines + self->count;
-	float *factors = self->factors + self->count;
-	size_t counts[batch_chunks];
-#pragma omp parallel for num_threads(self->threads) schedule(dynamic, 1)
-	for (int c = 0; c < batch_chunks; c++) {
-		const uint64_t begin = first + (uint64_t)c * chunk_pairs, end = begin + chunk_pairs;
-		counts[c] = begin >= self->strata
-				? 0
-				: fill_chunk(self, begin, end < self->strata ? end : self->strata,
-					     lines + (size_t)c * chunk_pairs, factors + (size_t)c * chunk_pairs);
+	uint32_t end = begin;
+	size_t most = 0;
+	for (; end < self->pairs && end - begin < batch_sheaves; end++) {
+		const size_t more = sheaf_most(self, end);
+		if (most + more > self->room) break;
+		start[end - begin] = most;
+		most += more;
 	}
-	size_t total = 0;
-	for (int c = 0; c < batch_chunks; c++) {
-		memmove(lines + total, lines + (size_t)c * chunk_pairs, counts[c] * sizeof *lines);
-		memmove(factors + total, factors + (size_t)c * chunk_pairs, counts[c] * sizeof *factors);
-		total += counts[c];
+	const int64_t sheaves = (int64_t)(end - begin);
+#pragma omp parallel for num_threads(self->threads) schedule(dynamic, 16)
+	for (int64_t s = 0; s < sheaves; s++)
+		counts[s] = fill_sheaf(self, begin + (uint32_t)s, self->sheaf + s, self->row + start[s],
+				       self->factors + start[s]);
+	self->count = self->sheaves = 0;
+	for (int64_t s = 0; s < sheaves; s++) {
+		if (counts[s] == 0) continue;
+		iso_sheaf sheaf = self->sheaf[s];
+		sheaf.first = (uint32_t)self->count;
+		memmove(self->row + self->count, self->row + start[s], counts[s] * sizeof *self->row);
+		memmove(self->factors + self->count, self->factors + start[s], counts[s] * sizeof *self->factors);
+		self->count += counts[s];
+		self->sheaf[self->sheaves++] = sheaf;
 	}
-	self->count += total;
-	self->used += total;
+	self->sheaf[self->sheaves].first = (uint32_t)self->count;
+	self->used += self->count;
+	return end;
 }
 
-static iso_status project_buffer(sensitivity *self, iso_error *err)
+static iso_status project_batch(sensitivity *self, iso_error *err)
 {
+	const iso_line_block block = {.columns = self->columns,
+				      .count = self->count,
+				      .sheaves = self->sheaves,
+				      .sheaf = self->sheaf,
+				      .row = (void *)self->row};
 	if (self->attenuation) {
-		const iso_status status = iso_projector_forward(self->attenuation, self->lines, self->count,
-								self->mu->voxels, self->depths, err);
+		const iso_status status =
+		    iso_projector_forward_block(self->attenuation, &block, self->mu->voxels, self->depths, err);
 		if (status != ISO_OK) return status;
 		const ptrdiff_t count = (ptrdiff_t)self->count;
 		/* lengths are in mm, mu in 1/cm */
@@ -149,48 +165,53 @@ static iso_status project_buffer(sensitivity *self, iso_error *err)
 		for (ptrdiff_t n = 0; n < count; n++)
 			self->factors[n] = (float)((double)self->factors[n] * exp(-0.1 * (double)self->depths[n]));
 	}
-	const iso_status status =
-	    iso_projector_adjoint(self->projector, self->lines, self->count, self->factors, self->voxels, err);
-	self->count = 0;
-	return status;
+	return iso_projector_adjoint_block(self->projector, &block, self->factors, self->voxels, err);
 }
 
 static iso_status project_all(sensitivity *self, iso_error *err)
 {
-	for (uint64_t first = 0; first < self->strata; first += batch_pairs) {
-		fill_batch(self, first);
-		const bool last = self->strata - first <= batch_pairs;
-		if (self->count > buffer_lines - batch_pairs || last) {
-			const iso_status status = project_buffer(self, err);
-			if (status != ISO_OK) return status;
-		}
-		const double done = last ? 1 : ((double)first + batch_pairs) / (double)self->strata;
-		if (self->progress && self->progress->report &&
-		    self->progress->report(self->progress->user, "sensitivity", done))
-			return iso_fail(err, ISO_CANCELLED, NULL, "run it again",
-					"stopped while computing the sensitivity");
+	size_t *start = malloc(batch_sheaves * sizeof *start), *counts = malloc(batch_sheaves * sizeof *counts);
+	iso_status status = ISO_OK;
+	if (!start || !counts)
+		status = iso_fail_memory(err, "the sensitivity image", 2 * batch_sheaves * sizeof *start);
+	for (uint32_t rank = 0; rank < self->pairs && status == ISO_OK;) {
+		rank = fill_batch(self, rank, start, counts);
+		status = project_batch(self, err);
+		if (status == ISO_OK && self->progress && self->progress->report &&
+		    self->progress->report(self->progress->user, "sensitivity", (double)rank / (double)self->pairs))
+			status = iso_fail(err, ISO_CANCELLED, NULL, "run it again",
+					  "stopped while computing the sensitivity");
 	}
-	if (self->used == 0)
+	free(start);
+	free(counts);
+	if (status == ISO_OK && self->used == 0)
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "check the grid's place and the scanner's pair rule",
 				"no line of response of the scanner meets the grid");
-	return ISO_OK;
+	return status;
 }
 
-/* How many strata give about `lines` lines that meet the grid, from the share of such pairs in a pilot sample. */
-static void choose_strata(sensitivity *self, uint64_t lines)
+/* Which rows to take for about `lines` lines that meet the grid, from the share of such pairs in a pilot sample. */
+static void choose_strides(sensitivity *self, uint64_t lines)
 {
-	self->strata = self->pairs;
-	if (lines == 0 || lines >= self->pairs) return;
+	const uint64_t elements = self->scanner->elements, all = elements * (elements - 1) / 2;
+	self->stride[0] = self->stride[1] = 1;
+	if (lines == 0 || lines >= all) return;
 	uint64_t met = 0;
 	for (uint64_t n = 0; n < pilot_pairs; n++) {
-		uint32_t a, b;
 		iso_random random = iso_random_begin(pilot_seed, n);
-		pair_of_number(self->scanner->elements, (uint64_t)(iso_random_uniform(&random) * (double)self->pairs),
-			       &a, &b);
-		met += wanted(self, a, b);
+		const uint32_t a = (uint32_t)(iso_random_uniform(&random) * (double)elements),
+			       b = (uint32_t)(iso_random_uniform(&random) * (double)elements);
+		met += a != b &&
+		       meets_box(self->box_mm, self->scanner->position_mm + 3 * (size_t)a,
+				 self->scanner->position_mm + 3 * (size_t)b, 3) &&
+		       iso_scanner_pair_allowed(self->scanner, a, b);
 	}
-	const double strata = (double)lines * pilot_pairs / (double)(met ? met : 1);
-	if (strata < (double)self->pairs) self->strata = strata < (double)most_strata ? (uint64_t)strata : most_strata;
+	const double ratio = (double)all * (double)met / pilot_pairs / (double)lines;
+	const double most = self->columns->most_rows;
+	for (int side = 0; side < 2; side++) {
+		const double wanted = side ? ratio / self->stride[0] : sqrt(ratio);
+		self->stride[side] = (uint32_t)fmax(1, fmin(most, rint(wanted)));
+	}
 }
 
 static iso_status check_input(const iso_scanner *scanner, const iso_image *mu, iso_error *err)
@@ -211,7 +232,7 @@ static iso_status check_input(const iso_scanner *scanner, const iso_image *mu, i
 	return ISO_OK;
 }
 
-static iso_status prepare(sensitivity *self, const iso_grid *grid, iso_error *err)
+static iso_status prepare(sensitivity *self, const iso_grid *grid, uint64_t sensitivity_lines, iso_error *err)
 {
 	iso_status status = iso_projector_create(grid, NULL, self->threads, &self->projector, err);
 	if (status == ISO_OK && self->mu)
@@ -221,12 +242,16 @@ static iso_status prepare(sensitivity *self, const iso_grid *grid, iso_error *er
 		self->box_mm[0][k] = grid->origin_mm[k] - grid->voxel_mm[k];
 		self->box_mm[1][k] = grid->origin_mm[k] + grid->voxel_mm[k] * (double)grid->size[k];
 	}
-	self->lines = malloc(buffer_lines * sizeof *self->lines);
-	self->factors = malloc(buffer_lines * sizeof *self->factors);
-	self->depths = malloc(buffer_lines * sizeof *self->depths);
-	if (!self->lines || !self->factors || !self->depths)
+	choose_strides(self, sensitivity_lines);
+	const size_t largest = (size_t)self->columns->most_rows * self->columns->most_rows;
+	self->room = largest > batch_lines ? largest : batch_lines;
+	self->sheaf = malloc((batch_sheaves + 1) * sizeof *self->sheaf);
+	self->row = malloc(self->room * sizeof *self->row);
+	self->factors = malloc(self->room * sizeof *self->factors);
+	self->depths = malloc(self->room * sizeof *self->depths);
+	if (!self->sheaf || !self->row || !self->factors || !self->depths)
 		return iso_fail_memory(err, "the sensitivity image",
-				       buffer_lines * (sizeof *self->lines + 2 * sizeof *self->factors));
+				       self->room * (sizeof *self->row + 2 * sizeof *self->factors));
 	return ISO_OK;
 }
 
@@ -237,27 +262,28 @@ iso_status iso_sensitivity(const iso_scanner *scanner, const iso_grid *grid, con
 	*out = NULL;
 	iso_status status = check_input(scanner, mu, err);
 	if (status != ISO_OK) return status;
-	const uint64_t elements = scanner->elements;
 	sensitivity self = {.scanner = scanner,
 			    .mu = mu,
-			    .pairs = elements * (elements - 1) / 2,
 			    .threads = threads > 0 ? threads : omp_get_max_threads(),
 			    .progress = progress};
+	iso_columns *columns = NULL;
 	iso_image *image = NULL;
 	status = iso_image_create(grid, ISO_UNIT_MM, &image, err);
+	if (status == ISO_OK) status = iso_columns_create(scanner, &columns, err);
 	if (status == ISO_OK) {
+		self.columns = columns;
+		self.pairs = iso_columns_pairs(columns);
 		self.voxels = image->voxels;
-		status = prepare(&self, grid, err);
+		status = prepare(&self, grid, sensitivity_lines, err);
 	}
-	if (status == ISO_OK) {
-		choose_strata(&self, sensitivity_lines);
-		status = project_all(&self, err);
-	}
-	free(self.lines);
+	if (status == ISO_OK) status = project_all(&self, err);
+	free(self.sheaf);
+	free(self.row);
 	free(self.factors);
 	free(self.depths);
 	iso_projector_free(self.projector);
 	iso_projector_free(self.attenuation);
+	iso_columns_free(columns);
 	if (status == ISO_OK)
 		*out = image;
 	else

@@ -2,6 +2,7 @@
 #include "recon/system.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,16 +11,23 @@
 #include "recon/filter.h"
 #include "recon/geometry.h"
 
+/* Lines are projected in pieces of a fixed length: bits of the back projection follow from it. */
+enum { PIECE = 65536, FACTORS_AT_ONCE = 2048 };
+
 struct iso_system {
 	const iso_scanner *scanner;
-	size_t voxels, count;
+	iso_columns *columns;
+	const iso_line_block *block;
+	size_t voxels;
+	int threads;
 	iso_projector *projector;
 	iso_projector *mu_projector; /* on mu's grid, without TOF */
 	const iso_image *mu;
 	iso_filter_plan *psf;   /* NULL: none */
 	iso_range_model *range; /* NULL: none */
 	float *scratch;         /* an image */
-	iso_line *lines;
+	iso_line *lines;        /* [PIECE] */
+	iso_line *mu_lines;     /* [PIECE], with their integrals */
 	float *integrals;
 	iso_operator image_model, line_model;
 };
@@ -62,26 +70,46 @@ static iso_status blur_adjoint(void *self, const float *y, float *x, iso_error *
 	return ISO_OK;
 }
 
+static size_t piece_from(const iso_line_block *block, size_t first)
+{
+	return block->count - first < PIECE ? block->count - first : PIECE;
+}
+
 static iso_status lines_forward(void *self, const float *x, float *y, iso_error *err)
 {
 	const iso_system *s = self;
-	return iso_projector_forward(s->projector, s->lines, s->count, x, y, err);
+	iso_status status = ISO_OK;
+	for (size_t n = 0; n < s->block->count && status == ISO_OK; n += PIECE) {
+		const size_t count = piece_from(s->block, n);
+		iso_line_block_lines(s->block, &s->scanner->tof, n, count, s->lines);
+		status = iso_projector_forward(s->projector, s->lines, count, x, y + n, err);
+	}
+	return status;
 }
 
 static iso_status lines_adjoint(void *self, const float *y, float *x, iso_error *err)
 {
 	const iso_system *s = self;
-	return iso_projector_adjoint(s->projector, s->lines, s->count, y, x, err);
+	iso_status status = ISO_OK;
+	for (size_t n = 0; n < s->block->count && status == ISO_OK; n += PIECE) {
+		const size_t count = piece_from(s->block, n);
+		iso_line_block_lines(s->block, &s->scanner->tof, n, count, s->lines);
+		status = iso_projector_adjoint(s->projector, s->lines, count, y + n, x, err);
+	}
+	return status;
 }
 
 static iso_status create_parts(iso_system *s, const iso_grid *grid, const iso_resolution *resolution, int threads,
 			       iso_error *err)
 {
 	const iso_tof_kernel tof = iso_tof_kernel_of(&s->scanner->tof);
-	s->lines = malloc(ISO_BLOCK_LINES * sizeof *s->lines);
-	s->integrals = malloc(ISO_BLOCK_LINES * sizeof *s->integrals);
-	if (!s->lines || !s->integrals) return iso_fail_memory(err, "lines", ISO_BLOCK_LINES * sizeof *s->lines);
-	iso_status status = iso_projector_create(grid, &tof, threads, &s->projector, err);
+	s->lines = malloc(PIECE * sizeof *s->lines);
+	s->mu_lines = malloc(PIECE * sizeof *s->mu_lines);
+	s->integrals = malloc(PIECE * sizeof *s->integrals);
+	if (!s->lines || !s->mu_lines || !s->integrals)
+		return iso_fail_memory(err, "lines", PIECE * (2 * sizeof *s->lines + sizeof *s->integrals));
+	iso_status status = iso_columns_create(s->scanner, &s->columns, err);
+	if (status == ISO_OK) status = iso_projector_create(grid, &tof, threads, &s->projector, err);
 	if (status == ISO_OK && s->mu)
 		status = iso_projector_create(&s->mu->grid, NULL, threads, &s->mu_projector, err);
 	if (status == ISO_OK && resolution->psf_fwhm_mm > 0) {
@@ -102,7 +130,10 @@ iso_status iso_system_create(const iso_scanner *scanner, const iso_grid *grid, c
 	*out = NULL;
 	iso_system *s = calloc(1, sizeof *s);
 	if (!s) return iso_fail_memory(err, "the system model", sizeof *s);
-	*s = (iso_system){.scanner = scanner, .mu = mu, .voxels = iso_grid_voxels(grid)};
+	*s = (iso_system){.scanner = scanner,
+			  .mu = mu,
+			  .voxels = iso_grid_voxels(grid),
+			  .threads = threads > 0 ? threads : omp_get_max_threads()};
 	const iso_status status = create_parts(s, grid, resolution, threads, err);
 	if (status != ISO_OK) {
 		iso_system_free(s);
@@ -117,12 +148,14 @@ iso_status iso_system_create(const iso_scanner *scanner, const iso_grid *grid, c
 void iso_system_free(iso_system *s)
 {
 	if (!s) return;
+	iso_columns_free(s->columns);
 	iso_projector_free(s->projector);
 	iso_projector_free(s->mu_projector);
 	iso_filter_plan_free(s->psf);
 	iso_range_model_free(s->range);
 	free(s->scratch);
 	free(s->lines);
+	free(s->mu_lines);
 	free(s->integrals);
 	free(s);
 }
@@ -137,21 +170,35 @@ const iso_operator *iso_system_lines(const iso_system *s)
 	return &s->line_model;
 }
 
-void iso_system_aim(iso_system *s, const iso_event *events, size_t count)
+const iso_columns *iso_system_columns(const iso_system *s)
 {
-	s->count = count;
-	iso_lines_of_events(s->scanner, events, count, s->lines);
+	return s->columns;
 }
 
-iso_status iso_system_factors(iso_system *s, const iso_event *events, size_t count, bool attenuation, float *factors,
+void iso_system_aim(iso_system *s, const iso_line_block *block)
+{
+	s->block = block;
+}
+
+iso_status iso_system_factors(iso_system *s, const iso_line_block *block, bool attenuation, float *factors,
 			      iso_error *err)
 {
-	iso_pair_factors(s->scanner, events, count, factors);
-	if (!attenuation || !s->mu) return ISO_OK;
-	iso_system_aim(s, events, count);
-	const iso_status status =
-	    iso_projector_forward(s->mu_projector, s->lines, count, s->mu->voxels, s->integrals, err);
-	/* mu in 1/cm, lengths in mm */
-	for (size_t n = 0; n < count && status == ISO_OK; n++) factors[n] *= (float)exp(-0.1 * (double)s->integrals[n]);
+	const int64_t total = (int64_t)block->count;
+#pragma omp parallel for num_threads(s->threads) schedule(dynamic, 1)
+	for (int64_t first = 0; first < total; first += FACTORS_AT_ONCE) {
+		iso_event events[FACTORS_AT_ONCE];
+		const size_t count = (size_t)(total - first < FACTORS_AT_ONCE ? total - first : FACTORS_AT_ONCE);
+		iso_line_block_events(block, (size_t)first, count, events);
+		iso_pair_factors(s->scanner, events, count, factors + first);
+	}
+	iso_status status = ISO_OK;
+	for (size_t first = 0; first < block->count && attenuation && s->mu && status == ISO_OK; first += PIECE) {
+		const size_t count = piece_from(block, first);
+		iso_line_block_lines(block, &s->scanner->tof, first, count, s->mu_lines);
+		status = iso_projector_forward(s->mu_projector, s->mu_lines, count, s->mu->voxels, s->integrals, err);
+		/* mu in 1/cm, lengths in mm */
+		for (size_t n = 0; n < count && status == ISO_OK; n++)
+			factors[first + n] *= (float)exp(-0.1 * (double)s->integrals[n]);
+	}
 	return status;
 }

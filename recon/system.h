@@ -6,6 +6,7 @@
 #define ISOTRACE_RECON_SYSTEM_H
 
 #include "isotrace/recon.h"
+#include "recon/line_block.h"
 #include "recon/operator.h"
 #include "recon/positron_range.h"
 
@@ -24,13 +25,15 @@ void iso_system_free(iso_system *system);
 
 /* G, image -> image; NULL when there is none. */
 const iso_operator *iso_system_image_model(const iso_system *system);
-/* P, image -> the lines of the events last given to iso_system_aim. */
+/* The scanner's elements as the blocks below must have them. */
+const iso_columns *iso_system_columns(const iso_system *system);
+/* P, image -> the lines of the block last given to iso_system_aim. */
 const iso_operator *iso_system_lines(const iso_system *system);
-/* At most ISO_BLOCK_LINES. */
-void iso_system_aim(iso_system *system, const iso_event *events, size_t count);
-/* m_i = geometric factor * efficiencies, times attenuation where asked; 0: the pair cannot count. At most
- * ISO_BLOCK_LINES. */
-iso_status iso_system_factors(iso_system *system, const iso_event *events, size_t count, bool attenuation,
-			      float *factors, iso_error *err);
+/* The block is borrowed while P is used. */
+void iso_system_aim(iso_system *system, const iso_line_block *block);
+/* m_i = geometric factor * efficiencies, times attenuation where asked; 0: the pair cannot count. Touches nothing that the
+ * operators use: another thread may call it meanwhile. */
+iso_status iso_system_factors(iso_system *system, const iso_line_block *block, bool attenuation, float *factors,
+			      iso_error *err);
 
 #endif

@@ -79,8 +79,11 @@ typedef struct iso_recon_options {
 	 * the result depends on is the same, the events too. The caller removes it when the result is safe: see
 	 * iso_recon_checkpoint_remove. */
 	const char *checkpoint;
-	double checkpoint_every_s;    /* at least so long between two writings; 0: after each iteration */
-	uint64_t max_memory_bytes;    /* for events held in memory; 0 = half of what the machine has */
+	double checkpoint_every_s; /* at least so long between two writings; 0: after each iteration */
+	/* For events: those kept, and what sorting them and a pass over them take; 0 = half of what the machine has. Events beyond lie in
+	 * a file without a name. (Some 200 MB are needed for blocks of 4 million lines, less where there are fewer events.) */
+	uint64_t max_memory_bytes;
+	const char *scratch_folder;   /* for that file; NULL = $TMPDIR, or /tmp */
 	int threads;                  /* 0 = as many as OpenMP offers */
 	const iso_progress *progress; /* may be NULL */
 } iso_recon_options;
@@ -89,7 +92,7 @@ typedef struct iso_recon_options {
  * relaxation 0.1. */
 iso_recon_options iso_recon_options_default(void);
 
-/* Reconstructs. events is read from its start, several times. */
+/* Reconstructs. events is read from its start; frame by frame, partly from another thread while the caller waits in here. */
 iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options, iso_volume **out, iso_error *err);
 
 /* Removes what iso_reconstruct keeps in the folder of checkpoints, and the folder when nothing else is in it. */

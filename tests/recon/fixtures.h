@@ -66,21 +66,32 @@ static inline size_t all_pairs(const iso_scanner *s, iso_event **out)
 	return count;
 }
 
+/* A block of the events' lines, and the events in its order, turned as it turns them. */
+static inline iso_line_block *block_of(const iso_system *system, const iso_scanner *scanner, iso_event *events,
+				       size_t count)
+{
+	iso_line_block *block = NULL;
+	iso_error err;
+	ISO_ASSERT_OK(
+	    iso_line_block_create(iso_system_columns(system), scanner->tof.bins > 0, events, NULL, count, &block, &err),
+	    err);
+	iso_line_block_events(block, 0, count, events);
+	return block;
+}
+
 /* Measured counts per line as iso_data: what list-mode is compared with. */
 typedef struct binned {
 	iso_system *system;
-	const iso_event *events;
-	const float *counts, *additive;
-	size_t count, next;
-	unsigned subset, subsets;
+	const iso_line_block *lines;
+	const float *counts, *additive; /* in the order of lines */
+	bool done;
 } binned;
 
 static inline iso_status binned_rewind(void *self, unsigned subset, iso_error *err)
 {
 	(void)err;
-	binned *b = self;
-	b->next = 0;
-	b->subset = subset;
+	(void)subset;
+	((binned *)self)->done = false;
 	return ISO_OK;
 }
 
@@ -88,14 +99,18 @@ static inline iso_status binned_next(void *self, iso_data_block *block, iso_erro
 {
 	(void)err;
 	binned *b = self;
-	const size_t left = b->count - b->next;
-	block->count = left < ISO_BLOCK_LINES ? left : ISO_BLOCK_LINES;
-	block->lines = iso_system_lines(b->system);
-	block->counts = b->counts + b->next;
-	block->additive = b->additive + b->next;
-	if (block->count) iso_system_aim(b->system, b->events + b->next, block->count);
-	b->next += block->count;
+	*block = (iso_data_block){.lines = iso_system_lines(b->system), .counts = b->counts, .additive = b->additive};
+	if (b->done) return ISO_OK;
+	b->done = true;
+	block->count = b->lines->count;
+	iso_system_aim(b->system, b->lines);
 	return ISO_OK;
+}
+
+static inline iso_data binned_data(binned *b, double total)
+{
+	return (iso_data){
+	    .self = b, .total = total, .most = b->lines->count, .rewind = binned_rewind, .next = binned_next};
 }
 
 /* Poisson events of a list of pairs with the given means, in random order over [0, duration_ms): each kind apart, then merged by time. */

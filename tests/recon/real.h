@@ -59,18 +59,30 @@ static inline void reconstruct_binned(const iso_scanner *scanner, const iso_reco
 	iso_error err;
 	iso_image *sensitivity;
 	iso_system *system;
-	float *counts = calloc(count, sizeof *counts), *none = calloc(count, sizeof *none);
-	double total;
-	const size_t pairs = bin_prompts(events, count, counts, &total);
-	for (size_t n = 0; n < pairs; n++)
-		if (!(iso_pair_factor(scanner, events[n].element[0], events[n].element[1]) > 0)) none[n] = INFINITY;
 	ISO_ASSERT_OK(
 	    iso_sensitivity_cached(NULL, scanner, &o->grid, NULL, o->sensitivity_lines, 0, NULL, &sensitivity, &err),
 	    err);
 	const iso_resolution sharp = {.psf_fwhm_mm = 0};
 	ISO_ASSERT_OK(iso_system_create(scanner, &o->grid, &sharp, NULL, 0, &system, &err), err);
-	binned b = {.system = system, .events = events, .counts = counts, .additive = none, .count = pairs};
-	iso_data data = {.self = &b, .total = total, .rewind = binned_rewind, .next = binned_next};
+	size_t kept = 0;
+	for (size_t n = 0; n < count; n++)
+		if (events[n].kind == ISO_EVENT_PROMPT) events[kept++] = events[n];
+	/* A pair is one line whichever way round it was measured: turn all as blocks do, then bin, then make the block of pairs. */
+	iso_line_block_free(block_of(system, scanner, events, kept));
+	float *binned_counts = calloc(kept, sizeof *binned_counts), *counts = calloc(kept, sizeof *counts),
+	      *none = calloc(kept, sizeof *none);
+	double total;
+	const size_t pairs = bin_prompts(events, kept, binned_counts, &total);
+	iso_event *ordered = malloc(pairs * sizeof *ordered);
+	memcpy(ordered, events, pairs * sizeof *ordered);
+	iso_line_block *block = block_of(system, scanner, ordered, pairs);
+	for (size_t n = 0; n < pairs; n++) {
+		const iso_event *found = bsearch(ordered + n, events, pairs, sizeof *events, by_pair);
+		counts[n] = binned_counts[found - events];
+		if (!(iso_pair_factor(scanner, ordered[n].element[0], ordered[n].element[1]) > 0)) none[n] = INFINITY;
+	}
+	binned b = {.system = system, .lines = block, .counts = counts, .additive = none};
+	iso_data data = binned_data(&b, total);
 	const iso_data_model model = {.voxels = iso_grid_voxels(&o->grid),
 				      .sensitivity = sensitivity->voxels,
 				      .sensitivity_scale = duration_s,
@@ -81,8 +93,11 @@ static inline void reconstruct_binned(const iso_scanner *scanner, const iso_reco
 	iso_solution solution = {0};
 	ISO_ASSERT_OK(iso_solve(&model, &method, &o->grid, NULL, &solution, x, NULL, &err), err);
 	printf("# %zu pairs hold %.0f prompts\n", pairs, total);
+	free(binned_counts);
 	free(counts);
 	free(none);
+	free(ordered);
+	iso_line_block_free(block);
 	iso_system_free(system);
 	iso_image_free(sensitivity);
 }

@@ -33,6 +33,7 @@ static void test_noise_free_cylinder(void)
 	iso_system *system;
 	ISO_ASSERT_OK(iso_sensitivity(s, &g, NULL, 0, 0, NULL, &sensitivity, &err), err);
 	ISO_ASSERT_OK(iso_system_create(s, &g, &sharp, NULL, 0, &system, &err), err);
+	iso_line_block *block = block_of(system, s, pairs, count);
 	float *counts = malloc(2 * count * sizeof *counts), *none = counts + count;
 	double total = 0;
 	for (size_t n = 0; n < count; n++) {
@@ -44,8 +45,8 @@ static void test_noise_free_cylinder(void)
 		none[n] = 0;
 		total += (double)counts[n];
 	}
-	binned b = {.system = system, .events = pairs, .counts = counts, .additive = none, .count = count};
-	iso_data data = {.self = &b, .total = total, .rewind = binned_rewind, .next = binned_next};
+	binned b = {.system = system, .lines = block, .counts = counts, .additive = none};
+	iso_data data = binned_data(&b, total);
 	enum { ITERATIONS = 40 };
 	const iso_data_model model = plain_model(system, sensitivity, 100, &data);
 	const iso_method method = {.algorithm = ISO_ALGORITHM_MLEM, .iterations = ITERATIONS};
@@ -68,6 +69,7 @@ static void test_noise_free_cylinder(void)
 	free(x);
 	free(counts);
 	free(pairs);
+	iso_line_block_free(block);
 	iso_system_free(system);
 	iso_image_free(sensitivity);
 	iso_scanner_free(s);
@@ -186,23 +188,26 @@ static void test_list_mode_is_binned(void)
 	iso_volume *v = reconstruct_scene(&c, &o);
 	iso_event *pairs;
 	const size_t count = all_pairs(c.scanner, &pairs);
-	float *counts = calloc(2 * count, sizeof *counts);
-	uint32_t *where = calloc((size_t)c.scanner->elements * c.scanner->elements, sizeof *where);
-	for (size_t n = 0; n < count; n++)
-		where[pairs[n].element[0] * (size_t)c.scanner->elements + pairs[n].element[1]] = (uint32_t)n;
-	double total = 0;
-	for (size_t n = 0; n < c.count; n++) {
-		if (c.events[n].kind != ISO_EVENT_PROMPT) continue;
-		counts[where[c.events[n].element[0] * (size_t)c.scanner->elements + c.events[n].element[1]]]++;
-		total++;
-	}
 	iso_image *sensitivity;
 	iso_system *system;
 	iso_error err;
 	ISO_ASSERT_OK(iso_sensitivity(c.scanner, &o.grid, NULL, 0, 0, NULL, &sensitivity, &err), err);
 	ISO_ASSERT_OK(iso_system_create(c.scanner, &o.grid, &sharp, NULL, 0, &system, &err), err);
-	binned b = {.system = system, .events = pairs, .counts = counts, .additive = counts + count, .count = count};
-	iso_data data = {.self = &b, .total = total, .rewind = binned_rewind, .next = binned_next};
+	iso_line_block *block = block_of(system, c.scanner, pairs, count);
+	float *counts = calloc(2 * count, sizeof *counts);
+	const size_t elements = c.scanner->elements;
+	uint32_t *where = calloc(elements * elements, sizeof *where);
+	for (size_t n = 0; n < count; n++)
+		for (int end = 0; end < 2; end++)
+			where[pairs[n].element[end] * elements + pairs[n].element[!end]] = (uint32_t)n;
+	double total = 0;
+	for (size_t n = 0; n < c.count; n++) {
+		if (c.events[n].kind != ISO_EVENT_PROMPT) continue;
+		counts[where[c.events[n].element[0] * elements + c.events[n].element[1]]]++;
+		total++;
+	}
+	binned b = {.system = system, .lines = block, .counts = counts, .additive = counts + count};
+	iso_data data = binned_data(&b, total);
 	const iso_data_model model = plain_model(system, sensitivity, seconds, &data);
 	const iso_method method = {.algorithm = ISO_ALGORITHM_MLEM, .iterations = o.iterations};
 	iso_solution result = {0};
@@ -215,13 +220,14 @@ static void test_list_mode_is_binned(void)
 	free(where);
 	free(counts);
 	free(pairs);
+	iso_line_block_free(block);
 	iso_system_free(system);
 	iso_image_free(sensitivity);
 	iso_volume_free(v);
 	scene_free(&c);
 }
 
-/* Same bits from memory and from the stream, with randoms, PSF, subsets and replicates, for 1, 2, 3 and 8 threads. */
+/* Same bits from memory and from the scratch file, with randoms, PSF, subsets and replicates, for 1, 2, 3 and 8 threads. */
 static void test_same_bits(void)
 {
 	scene c = make_scene(0.2, NULL, 3);
@@ -558,7 +564,7 @@ static const iso_test tests[] = {
     {"noise-free chords of a cylinder; the likelihood never falls", test_noise_free_cylinder},
     {"Poisson events of a cylinder", test_poisson_cylinder},
     {"list-mode is binned", test_list_mode_is_binned},
-    {"the same bits from memory, stream and any threads", test_same_bits},
+    {"the same bits from memory, scratch file and any threads", test_same_bits},
     {"OSEM tends to MLEM", test_osem_tends_to_mlem},
     {"twice the time and counts", test_twice_the_time},
     {"decay, branching, dead time, calibration, frames", test_decay_and_branching},

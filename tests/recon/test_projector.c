@@ -10,6 +10,7 @@
 
 #include "core/random.h"
 #include "recon/geometry.h"
+#include "recon/textbook.h"
 #include "tests/harness.h"
 
 static iso_error err;
@@ -122,6 +123,90 @@ static void adjoint_line_by_line(void)
 		iso_projector_free(projector);
 	}
 	free(lines), free(x), free(row);
+}
+
+/* Lines that have special places: along rows of voxel centres, halfway between them, on the outermost faces, and at 45 degrees,
+ * where two axes are dominant alike. Beside the random ones, which the grid's borders cut anyhow. */
+static size_t special_lines(const iso_grid *grid, iso_line *lines)
+{
+	size_t count = 0;
+	double middle[3];
+	for (int k = 0; k < 3; k++)
+		middle[k] = grid->origin_mm[k] + grid->voxel_mm[k] * (double)((grid->size[k] - 1) / 2);
+	for (int axis = 0; axis < 3; axis++)
+		for (int across = 0; across < 3; across++)
+			for (int place = 0; place < 4; place++) {
+				double start[3], end[3];
+				const double edge = grid->voxel_mm[across];
+				for (int k = 0; k < 3; k++) start[k] = end[k] = middle[k];
+				const double offset[4] = {0, 0.5 * edge,
+							  grid->origin_mm[across] - 0.5 * edge - middle[across], 300};
+				start[axis] -= 300;
+				end[axis] += 300;
+				/* the last place turns the line to 45 degrees instead of moving it */
+				start[across] += place == 3 ? -offset[place] : offset[place];
+				end[across] += offset[place];
+				set_line(lines + count++, start, end);
+			}
+	return count;
+}
+
+/* Against the textbook kernel, which shares no code with the projector.
+ *
+ * Both sample in float where a line meets a plane, from a setup in double. A coordinate up to 64 voxels, made from a product and
+ * a sum, is rounded by at most 3 x 64 x 2^-24 = 1.1e-5 voxels in either kernel, and neighbours differ by at most 1.1 (values
+ * from 0.1 to 1.1, zeros around the grid): with two coordinates and two kernels, a sample differs by at most 4 x 1.1 x 1.1e-5 =
+ * 4.9e-5; rounding of the products and the table of the TOF kernel (2.3e-7) are far below. Hence 5e-5 for each mm of
+ * line in the grid. At the TOF cut, where the kernel ends with K = (1 - erf(3/sqrt 2))/2 = 1.35e-3, rounding may decide otherwise
+ * whether a plane counts, at most one at each end of a line: then another 2 K x 1.1 x (length in a slab), for the few lines with
+ * such a plane.
+ *
+ * Back projection: each line that meets a voxel adds value x (length in a slab) x a bilinear weight, of which 4.9e-5 is
+ * uncertain in the same way and which is 1/4 on average; 2e-4 of the largest voxel, which has the most lines, and the cut's
+ * jump for one line of at most 1.1. */
+static void agrees_with_textbook(void)
+{
+	enum { randoms = 4000, specials = 36, count = randoms + specials };
+	static const double cut_kernel = 1.35e-3;
+	for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+		for (int tof = 0; tof < 2; tof++) {
+			const iso_grid grid = grid_of(shapes[s].size[0], shapes[s].size[1], shapes[s].size[2],
+						      shapes[s].voxel[0], shapes[s].voxel[1], shapes[s].voxel[2]);
+			const size_t voxels = iso_grid_voxels(&grid);
+			const iso_tof_kernel *kernel = tof ? &tof_59mm : NULL;
+			iso_projector *projector;
+			ISO_ASSERT_OK(iso_projector_create(&grid, kernel, 2, &projector, &err), err);
+			iso_line *lines = random_lines(&grid, count, 31 + s);
+			CU_ASSERT_EQUAL_FATAL(special_lines(&grid, lines + randoms), specials);
+			float *x = random_floats(voxels, 1), *y = random_floats(count, 2);
+			float *fast = malloc(count * sizeof *fast), *slow = malloc(count * sizeof *slow);
+			float *fast_back = calloc(voxels, sizeof *fast_back),
+			      *slow_back = calloc(voxels, sizeof *slow_back);
+			ISO_ASSERT_OK(iso_projector_forward(projector, lines, count, x, fast, &err), err);
+			ISO_ASSERT_OK(iso_projector_adjoint(projector, lines, count, y, fast_back, &err), err);
+			iso_textbook_forward(&grid, kernel, lines, count, 2, x, slow);
+			iso_textbook_adjoint(&grid, kernel, lines, count, 2, y, slow_back);
+			double chord2_mm = 0, slab2_mm = 0, largest = 0;
+			for (int k = 0; k < 3; k++) {
+				chord2_mm += pow(grid.voxel_mm[k] * ((double)grid.size[k] + 1), 2);
+				slab2_mm += pow(grid.voxel_mm[k], 2);
+			}
+			const double jump = tof ? 1.1 * cut_kernel * sqrt(slab2_mm) : 0;
+			size_t seen = 0, jumps = 0;
+			for (size_t n = 0; n < count; n++) {
+				const double difference = fabs((double)fast[n] - (double)slow[n]);
+				seen += slow[n] > 0;
+				jumps += difference > 5e-5 * sqrt(chord2_mm);
+				ISO_ASSERT_NEAR(fast[n], slow[n], 5e-5 * sqrt(chord2_mm) + 2 * jump);
+			}
+			CU_ASSERT(seen > count / 4);
+			CU_ASSERT(jumps <= (tof ? count / 100 : 0));
+			for (size_t n = 0; n < voxels; n++) largest = fmax(largest, (double)slow_back[n]);
+			for (size_t n = 0; n < voxels; n++)
+				ISO_ASSERT_NEAR(fast_back[n], slow_back[n], 2e-4 * largest + jump);
+			free(lines), free(x), free(y), free(fast), free(slow), free(fast_back), free(slow_back);
+			iso_projector_free(projector);
+		}
 }
 
 /* Forward, and adjoint of a small and a large call (two lanes, all lanes), twice into the same image. */
@@ -353,6 +438,7 @@ static void tof_bin_points_to_element_1(void)
 static const iso_test tests[] = {
     {"adjoint pair", adjoint_pair},
     {"adjoint line by line", adjoint_line_by_line},
+    {"agrees with the textbook kernel", agrees_with_textbook},
     {"same bits for any number of threads", same_bits_for_any_threads},
     {"the adjoint adds", adjoint_adds},
     {"degenerate and border lines", degenerate_lines},

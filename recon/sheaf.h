@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The fast way through the image for lines that lie in one plane parallel to the z axis: a sheaf. Where the plane meets the
+ * grid is worked out once; the kernels make of the image's slab a panel (planes x z), and every line is a walk in that panel, a block of
+ * planes at a time. docs/projector.md has the picture, docs/performance.md what it gains. */
+#ifndef ISOTRACE_RECON_SHEAF_H
+#define ISOTRACE_RECON_SHEAF_H
+
+#include <stdint.h>
+
+#include "recon/joseph.h"
+
+enum {
+	ISO_SHEAF_LINES = 512,  /* lines that share one making of the panel, at most */
+	ISO_SHEAF_PADDING = 16, /* images have z rows of a multiple of this; panels are as many planes */
+	ISO_SHEAF_GUARD = 24,   /* empty rows on either side of a panel: more than a line moves within a block */
+	ISO_SHEAF_STEPS = 18,   /* a line that is not steep crosses fewer voxels than this within a block */
+	ISO_TOF_TERMS = 25
+};
+
+/* The TOF kernel as a polynomial of (distance/cut)^2 - 1/2, 0 beyond the cut. */
+typedef struct iso_tof_series {
+	int terms; /* 0: no TOF */
+	float term[ISO_TOF_TERMS];
+} iso_tof_series;
+
+/* Where the plane of a sheaf meets the grid. */
+typedef struct iso_sheaf_walk {
+	int axis, first, planes;    /* planes first .. first+planes-1 along axis 0 or 1 */
+	double start, length_start; /* of the line along the axis, in voxels: start and end - start */
+	double across2_mm;          /* squared length seen along z */
+	/* [planes, filled up with empty ones to a multiple of ISO_SHEAF_PADDING] the two z rows that a plane lies between: offset in the
+	 * image and weight, which holds the part of the slab that the line runs through */
+	ptrdiff_t *row[2];
+	float *weight[2];
+} iso_sheaf_walk;
+
+/* Up to ISO_SHEAF_LINES lines of a sheaf, in the order of how many voxels they cross along z within a block of planes. */
+typedef struct iso_sheaf_lines {
+	int count;
+	int begin[ISO_SHEAF_STEPS + 1];   /* lines begin[n] .. begin[n+1]-1 cross at most n voxels */
+	int steps[ISO_SHEAF_LINES];       /* that n */
+	uint16_t number[ISO_SHEAF_LINES]; /* of the line among those given */
+	float z[ISO_SHEAF_LINES];         /* at the first plane, in voxels */
+	float slope[ISO_SHEAF_LINES];     /* voxels per plane */
+	float step_mm[ISO_SHEAF_LINES];   /* length between planes */
+	float tof[ISO_SHEAF_LINES];       /* distance of the first plane from the TOF bin's centre, in cuts */
+	float tof_slope[ISO_SHEAF_LINES]; /* cuts per plane */
+	int low[ISO_SHEAF_LINES];         /* planes low .. high-1 matter */
+	int high[ISO_SHEAF_LINES];
+} iso_sheaf_lines;
+
+/* Lines as they are given: [count] each. */
+typedef struct iso_sheaf_ends {
+	int count;
+	float start_mm[ISO_SHEAF_LINES], end_mm[ISO_SHEAF_LINES]; /* z */
+	float tof_centre_mm[ISO_SHEAF_LINES];                     /* as in iso_line; not read without TOF */
+	uint16_t number[ISO_SHEAF_LINES];                         /* what iso_sheaf_lines calls the line */
+} iso_sheaf_ends;
+
+/* What a kernel works with; one per thread. */
+typedef struct iso_sheaf_work {
+	iso_sheaf_walk walk;
+	iso_sheaf_lines lines;
+	float *panel; /* (z + 2 guards) x lanes */
+	float *sums;  /* ISO_SHEAF_LINES x lanes */
+	void *memory;
+} iso_sheaf_work;
+
+/* Bytes that kernels load and store, all calls together. */
+typedef struct iso_traffic {
+	double forward_load_bytes, back_load_bytes, back_store_bytes;
+	size_t panel_bytes; /* of a thread's panel: where most of it goes */
+} iso_traffic;
+
+/* A set of kernels for one kind of processor. z_size: voxels along z in a row. values[] by number. */
+typedef struct iso_kernels {
+	const char *name;
+	int lanes; /* planes in a block */
+	void (*sheaf_forward)(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, const float *image,
+			      float *values);
+	void (*sheaf_adjoint)(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, const float *values,
+			      float *image);
+	/* Adds what the two would move. */
+	void (*sheaf_traffic)(iso_sheaf_work *work, const iso_tof_series *tof, int z_size, iso_traffic *traffic);
+} iso_kernels;
+
+/* The fastest set that this processor runs. wanted: "avx512", "avx2", "baseline" or NULL; NULL when it cannot run. */
+const iso_kernels *iso_kernels_choose(const char *wanted);
+
+iso_status iso_sheaf_work_create(const int size[3], iso_sheaf_work **out, iso_error *err);
+void iso_sheaf_work_free(iso_sheaf_work *work);
+
+/* From (x, y) start to end in mm. False when no plane of the grid is met. */
+bool iso_sheaf_begin(const iso_joseph *joseph, const float start_mm[2], const float end_mm[2], iso_sheaf_walk *walk);
+/* Is the line from z start to end steeper than the sheaf's plane allows, so that it has to be followed along z? */
+bool iso_sheaf_is_steep(const iso_joseph *joseph, const iso_sheaf_walk *walk, float start_mm, float end_mm);
+/* Lines that are not steep into work->lines, for the walk in work->walk. */
+void iso_sheaf_set_lines(const iso_joseph *joseph, const iso_kernels *kernels, iso_sheaf_work *work,
+			 const iso_sheaf_ends *ends);
+
+#endif
