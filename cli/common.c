@@ -45,10 +45,49 @@ static double now_s(void)
 }
 
 static struct {
-	char stage[80];
+	char stage[120];
 	double started_s, shown_s;
 	bool line_open;
+	/* of the whole call, once it tells: units of work, and when they were first heard of */
+	double work_done, work_total, work_started, work_started_s;
 } shown;
+
+static void work(void *user, double done, double total)
+{
+	(void)user;
+	if (!(shown.work_total > 0) || done < shown.work_done) {
+		shown.work_started = done;
+		shown.work_started_s = now_s();
+	}
+	shown.work_done = done;
+	shown.work_total = total;
+}
+
+/* "1 h 5 min", "2 min 5 s", "12 s" */
+static void duration_text(double seconds, char *text, size_t size)
+{
+	const long s = (long)fmin(ceil(seconds), 1e9);
+	if (s >= 3600)
+		snprintf(text, size, "%ld h %ld min", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		snprintf(text, size, "%ld min %ld s", s / 60, s % 60);
+	else
+		snprintf(text, size, "%ld s", s);
+}
+
+/* Of the whole call: ": 45 % of all, 1.20 million events/s, 2 min 5 s left". False: not known yet. */
+static bool describe_work(double now, char *text, size_t size)
+{
+	const double worked = shown.work_done - shown.work_started, passed_s = now - shown.work_started_s;
+	/* when all is done the call is over, and what is shown is another one */
+	if (!(worked > 0) || !(shown.work_done < shown.work_total) || !(passed_s > 0.5)) return false;
+	char left[40];
+	const double rate = worked / passed_s;
+	duration_text((shown.work_total - shown.work_done) / rate, left, sizeof left);
+	snprintf(text, size, ": %3.0f %% of all, %.3g million events/s, %s left",
+		 100 * shown.work_done / shown.work_total, rate / 1e6, left);
+	return true;
+}
 
 static int show(void *user, const char *stage, double done)
 {
@@ -61,34 +100,47 @@ static int show(void *user, const char *stage, double done)
 	}
 	if (now - shown.shown_s < 0.1 && done < 1) return 0;
 	shown.shown_s = now;
-	char left[32] = "";
-	if (done > 0.02 && done < 1 && now - shown.started_s > 0.5)
-		snprintf(left, sizeof left, ", %.0f s left", (now - shown.started_s) * (1 - done) / done);
-	fprintf(stderr, "\r\033[K%s: %3.0f %%%s", shown.stage, 100 * fmin(fmax(done, 0), 1), left);
+	char left[48] = "", all[120];
+	if (describe_work(now, all, sizeof all)) {
+		fprintf(stderr, "\r\033[K%s%s", shown.stage, all);
+	} else {
+		if (done > 0.02 && done < 1 && now - shown.started_s > 0.5) {
+			memcpy(left, ", ", 3);
+			duration_text((now - shown.started_s) * (1 - done) / done, left + 2, sizeof left - 8);
+			strcat(left, " left");
+		}
+		fprintf(stderr, "\r\033[K%s: %3.0f %%%s", shown.stage, 100 * fmin(fmax(done, 0), 1), left);
+	}
 	fflush(stderr);
 	shown.line_open = true;
 	return 0;
 }
 
+static void end_line(void)
+{
+	if (shown.line_open) fputs("\r\033[K", stderr);
+	shown.line_open = false;
+	shown.stage[0] = '\0';
+}
+
 static void note(void *user, const char *line)
 {
 	(void)user;
-	cli_progress_end();
+	end_line();
 	fprintf(stderr, "%s\n", line);
 }
 
 const iso_progress *cli_progress(bool quiet)
 {
-	static const iso_progress terminal = {.report = show, .note = note};
+	static const iso_progress terminal = {.report = show, .note = note, .work = work};
 	static const iso_progress log = {.note = note};
 	return quiet ? NULL : isatty(STDERR_FILENO) ? &terminal : &log;
 }
 
 void cli_progress_end(void)
 {
-	if (shown.line_open) fputs("\r\033[K", stderr);
-	shown.line_open = false;
-	shown.stage[0] = '\0';
+	end_line();
+	shown.work_done = shown.work_total = 0;
 }
 
 iso_status cli_number(const char *option, const char *text, double low, double high, double *value, iso_error *err)

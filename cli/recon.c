@@ -16,6 +16,15 @@ enum {
 	KEY_GRID = 256,
 	KEY_VOXEL,
 	KEY_CENTRE,
+	KEY_ALGORITHM,
+	KEY_BETA,
+	KEY_GAMMA,
+	KEY_RELAXATION,
+	KEY_STOP,
+	KEY_OBJECTIVE,
+	KEY_CHECKPOINT,
+	KEY_CHECKPOINT_EVERY,
+	KEY_NO_RESUME,
 	KEY_ITERATIONS,
 	KEY_SUBSETS,
 	KEY_PSF,
@@ -49,8 +58,30 @@ static const struct argp_option option_table[] = {
     {"voxel", KEY_VOXEL, "MM[,MM,MM]", 0, "Voxel edges in mm; default: half a crystal", 1},
     {"centre", KEY_CENTRE, "X,Y,Z", 0, "Centre of the image in mm; default: of the scanner", 1},
     {NULL, 0, NULL, 0, "Algorithm:", 2},
-    {"iterations", KEY_ITERATIONS, "N", 0, "Passes over all events; default 4", 2},
-    {"subsets", KEY_SUBSETS, "N", 0, "Subsets interleaved in time; 1 is MLEM; default 8", 2},
+    {"algorithm", KEY_ALGORITHM, "NAME", 0,
+     "osem: maximum likelihood, fast, to be stopped before it fits the noise (default); mlem: the same with one "
+     "subset; bsrem: "
+     "penalised likelihood, which may run until nothing changes and is then as smooth as --beta says",
+     2},
+    {"iterations", KEY_ITERATIONS, "N", 0, "Passes over all events, at most; default 4, with bsrem 20", 2},
+    {"subsets", KEY_SUBSETS, "N", 0, "Subsets interleaved in time; default 8", 2},
+    {"stop-change", KEY_STOP, "REL", 0,
+     "Stop when an iteration changes the image by less than this part of it (root of the sum of squares), such as "
+     "0.001; "
+     "default 0, never",
+     2},
+    {"beta", KEY_BETA, "MM2", 0,
+     "bsrem: strength of the relative difference prior in mm2; a larger one smooths more; its effect depends on "
+     "neither counts nor "
+     "voxel size; default 1",
+     2},
+    {"gamma", KEY_GAMMA, "G", 0, "bsrem: how much the prior spares edges; 0 not at all; default 2", 2},
+    {"relaxation", KEY_RELAXATION, "C", 0,
+     "bsrem: steps shrink as 1/(1 + C n) with the iteration n; larger settles sooner but may settle short of the "
+     "solution; "
+     "default 0.1",
+     2},
+    {"objective", KEY_OBJECTIVE, NULL, 0, "Print the (penalised) log-likelihood of each iteration", 2},
     {"psf-fwhm", KEY_PSF, "MM", 0, "Resolution model, Gaussian of this FWHM in mm; default 0, none", 2},
     {"positron-range", KEY_RANGE, NULL, 0,
      "Follow positrons that leave thin tissue such as lung; needs --mu and a nuclide with a known range", 2},
@@ -81,6 +112,14 @@ static const struct argp_option option_table[] = {
     {"max-memory", KEY_MEMORY, "BYTES", 0, "For events, as 4G; default: half of the machine's", 5},
     {"scratch", KEY_SCRATCH, "DIR", 0, "For events beyond --max-memory; default: $TMPDIR or /tmp", 5},
     {"threads", KEY_THREADS, "N", 0, "Default: all; the result does not depend on it", 5},
+    {"checkpoint", KEY_CHECKPOINT, "DIR", 0,
+     "Keeps finished iterations, so that the same command after a crash goes on from there to the same bits; 'none'; "
+     "removed when "
+     "the result is written; default: .FILE.nii.gz.checkpoint beside the output",
+     5},
+    {"checkpoint-every", KEY_CHECKPOINT_EVERY, "SECONDS", 0,
+     "At least so long between two checkpoints; 0: after each iteration; default 2", 5},
+    {"no-resume", KEY_NO_RESUME, NULL, 0, "Begin anew, whatever a killed run has left", 5},
     {"json", KEY_JSON, NULL, 0, "Print what was done as JSON", 5},
     {"quiet", 'q', NULL, 0, "Print nothing but errors", 5},
     {0}};
@@ -88,10 +127,11 @@ static const struct argp_option option_table[] = {
 typedef struct arguments {
 	iso_recon_options recon;
 	iso_export_options export;
-	const char *input, *output, *mu, *frames, *nuclide, *randoms, *cache;
+	const char *input, *output, *mu, *frames, *nuclide, *randoms, *cache, *checkpoint;
 	double grid[3], voxel[3], centre[3];
 	bool have_grid, have_voxel, have_centre, uncalibrated, json, quiet;
-	char cache_path[PATH_MAX];
+	bool have_iterations, have_subsets, have_penalty, no_resume;
+	char cache_path[PATH_MAX], checkpoint_path[PATH_MAX];
 	iso_status status; /* of the first value that is wrong */
 	iso_error err;
 	/* read */
@@ -146,6 +186,40 @@ static void take_filter(arguments *a, const char *text)
 		     &err);
 }
 
+static error_t parse_algorithm(int key, char *arg, struct argp_state *state)
+{
+	arguments *a = state->input;
+	iso_recon_options *o = &a->recon;
+	switch (key) {
+	case KEY_ALGORITHM:
+		if (strcmp(arg, "osem") == 0)
+			o->algorithm = ISO_ALGORITHM_OSEM;
+		else if (strcmp(arg, "mlem") == 0)
+			o->algorithm = ISO_ALGORITHM_MLEM;
+		else if (strcmp(arg, "bsrem") == 0)
+			o->algorithm = ISO_ALGORITHM_BSREM;
+		else
+			argp_error(state, "--algorithm is osem, mlem or bsrem, not '%s'", arg);
+		return 0;
+	case KEY_ITERATIONS:
+		o->iterations = (unsigned)take_whole(a, "iterations", arg, 1, 100000);
+		a->have_iterations = true;
+		return 0;
+	case KEY_SUBSETS:
+		o->subsets = (unsigned)take_whole(a, "subsets", arg, 1, 100000);
+		a->have_subsets = true;
+		return 0;
+	case KEY_STOP: take_number(a, "stop-change", arg, 0, 0.999999, &o->stop_change); return 0;
+	case KEY_OBJECTIVE: o->say_objective = true; return 0;
+	case KEY_BETA: take_number(a, "beta", arg, 0, 1e5, &o->beta_mm2); break;
+	case KEY_GAMMA: take_number(a, "gamma", arg, 0, 1000, &o->gamma); break;
+	case KEY_RELAXATION: take_number(a, "relaxation", arg, 0, 1000, &o->relaxation); break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	a->have_penalty = true;
+	return 0;
+}
+
 static error_t parse_machine(int key, char *arg, arguments *a)
 {
 	iso_error err;
@@ -158,6 +232,11 @@ static error_t parse_machine(int key, char *arg, arguments *a)
 		a->recon.sensitivity_lines = (uint64_t)take_whole(a, "sensitivity-lines", arg, 0, LLONG_MAX);
 		return 0;
 	case KEY_MEMORY: keep(a, cli_bytes("max-memory", arg, &a->recon.max_memory_bytes, &err), &err); return 0;
+	case KEY_CHECKPOINT: a->checkpoint = arg; return 0;
+	case KEY_CHECKPOINT_EVERY:
+		take_number(a, "checkpoint-every", arg, 0, 1e6, &a->recon.checkpoint_every_s);
+		return 0;
+	case KEY_NO_RESUME: a->no_resume = true; return 0;
 	case KEY_SCRATCH: a->recon.scratch_folder = arg; return 0;
 	case KEY_THREADS: a->recon.threads = (int)take_whole(a, "threads", arg, 1, 4096); return 0;
 	case KEY_JSON: a->json = true; return 0;
@@ -175,8 +254,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_GRID: take_triple(a, "grid", arg, a->grid, &a->have_grid); return 0;
 	case KEY_VOXEL: take_triple(a, "voxel", arg, a->voxel, &a->have_voxel); return 0;
 	case KEY_CENTRE: take_triple(a, "centre", arg, a->centre, &a->have_centre); return 0;
-	case KEY_ITERATIONS: o->iterations = (unsigned)take_whole(a, "iterations", arg, 1, 100000); return 0;
-	case KEY_SUBSETS: o->subsets = (unsigned)take_whole(a, "subsets", arg, 1, 100000); return 0;
 	case KEY_RANGE: o->positron_range = true; return 0;
 	case KEY_PSF: take_number(a, "psf-fwhm", arg, 0, 1000, &o->psf_fwhm_mm); return 0;
 	case KEY_FILTER: take_filter(a, arg); return 0;
@@ -203,7 +280,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (a->input) argp_error(state, "one list-mode at a time; '%s' is a second one", arg);
 		a->input = arg;
 		return 0;
-	default: return parse_machine(key, arg, a);
+	default: return parse_algorithm(key, arg, state) == 0 ? 0 : parse_machine(key, arg, a);
 	}
 }
 
@@ -212,11 +289,12 @@ static const struct argp argp = {
     .parser = parse_option,
     .args_doc = "LISTMODE",
     .doc = "Reconstructs list-mode (native, or any export that isotrace convert reads) into a volume by list-mode "
-	   "OSEM.\v"
+	   "OSEM, MLEM or BSREM. A killed run goes on where it was when it is started again.\v"
 	   "The result is in Bq/mL when a calibration factor and the nuclide are known; without a factor say "
 	   "--uncalibrated. Examples:\n\n"
 	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --psf-fwhm 1.2\n"
-	   "  isotrace recon scan.l.hdr -o scan.nii.gz --uncalibrated --voxel 4 --subsets 1 --iterations 10\n"};
+	   "  isotrace recon scan.l.hdr -o scan.nii.gz --uncalibrated --voxel 4 --algorithm mlem --iterations 10\n"
+	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --algorithm bsrem --beta 2 --iterations 50 --stop-change 1e-3\n"};
 
 /* Half a crystal; from the distance of the nearest elements when the crystals' size is not known. */
 static double default_voxel_mm(const iso_scanner *s)
@@ -325,6 +403,25 @@ static void choose_cache(arguments *a)
 	if (n > 0 && (size_t)n < sizeof a->cache_path) a->recon.sensitivity_cache = a->cache_path;
 }
 
+/* .NAME.nii.gz.checkpoint beside the output. */
+static iso_status choose_checkpoint(arguments *a)
+{
+	const char *slash = strrchr(a->output, '/'), *name = slash ? slash + 1 : a->output;
+	a->recon.checkpoint = a->checkpoint_path;
+	int n;
+	if (a->checkpoint)
+		n = snprintf(a->checkpoint_path, sizeof a->checkpoint_path, "%s", a->checkpoint);
+	else
+		n = snprintf(a->checkpoint_path, sizeof a->checkpoint_path, "%.*s.%s.checkpoint",
+			     (int)(name - a->output), a->output, name);
+	if (n < 0 || (size_t)n >= sizeof a->checkpoint_path)
+		return iso_fail(&a->err, ISO_BAD_USAGE, a->output, "give a shorter path",
+				"the checkpoint's name is too long");
+	if (a->no_resume) iso_recon_checkpoint_remove(a->recon.checkpoint);
+	if (a->checkpoint && strcmp(a->checkpoint, "none") == 0) a->recon.checkpoint = NULL;
+	return ISO_OK;
+}
+
 static iso_status prepare(arguments *a)
 {
 	iso_status status = iso_export_open(a->input, &a->export, &a->events, &a->err);
@@ -363,12 +460,13 @@ static void print_result(const arguments *a, const iso_volume *v)
 	}
 	const iso_corrections *c = &v->corrections;
 	json_t *root =
-	    json_pack("{s:s, s:s, s:[I,I,I], s:[f,f,f], s:[f,f,f], s:I, s:I, s:s, s:i, s:i, s:f, s:f}", "output",
-		      a->output, "unit", iso_unit_text(v->unit), "size", (json_int_t)g->size[0], (json_int_t)g->size[1],
-		      (json_int_t)g->size[2], "voxel_mm", g->voxel_mm[0], g->voxel_mm[1], g->voxel_mm[2], "origin_mm",
-		      g->origin_mm[0], g->origin_mm[1], g->origin_mm[2], "frames", (json_int_t)v->frames, "replicates",
-		      (json_int_t)v->replicates, "method", v->facts.method, "iterations", (int)v->facts.iterations,
-		      "subsets", (int)v->facts.subsets, "prompts", v->facts.prompts, "delayeds", v->facts.delayeds);
+	    json_pack("{s:s, s:s, s:[I,I,I], s:[f,f,f], s:[f,f,f], s:I, s:I, s:s, s:s, s:i, s:i, s:f, s:f, s:f}",
+		      "output", a->output, "unit", iso_unit_text(v->unit), "size", (json_int_t)g->size[0],
+		      (json_int_t)g->size[1], (json_int_t)g->size[2], "voxel_mm", g->voxel_mm[0], g->voxel_mm[1],
+		      g->voxel_mm[2], "origin_mm", g->origin_mm[0], g->origin_mm[1], g->origin_mm[2], "frames",
+		      (json_int_t)v->frames, "replicates", (json_int_t)v->replicates, "method", v->facts.method,
+		      "prior", v->facts.prior, "iterations", (int)v->facts.iterations, "subsets", (int)v->facts.subsets,
+		      "prompts", v->facts.prompts, "delayeds", v->facts.delayeds, "objective", v->facts.objective);
 	json_t *corrections =
 	    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "randoms", c->randoms, "attenuation",
 		      c->attenuation, "scatter", c->scatter, "normalisation", c->normalisation, "dead_time",
@@ -385,14 +483,19 @@ static iso_status reconstruct(arguments *a)
 	iso_volume *volume = NULL;
 	const char *slash = strrchr(a->input, '/');
 	a->recon.progress = cli_progress(a->quiet || a->json);
-	iso_status status = iso_reconstruct(a->events, &a->recon, &volume, &a->err);
+	char sha256[65];
+	iso_status status = iso_hash_file(a->input, sha256, &a->err);
+	if (status != ISO_OK) return status;
+	a->recon.events_id = sha256;
+	status = iso_reconstruct(a->events, &a->recon, &volume, &a->err);
 	if (status != ISO_OK) {
 		if (!a->err.file[0]) snprintf(a->err.file, sizeof a->err.file, "%s", a->input);
 		return status;
 	}
 	snprintf(volume->facts.input, sizeof volume->facts.input, "%s", slash ? slash + 1 : a->input);
-	status = iso_hash_file(a->input, volume->facts.input_sha256, &a->err);
-	if (status == ISO_OK) status = iso_volume_write(a->output, volume, &a->err);
+	snprintf(volume->facts.input_sha256, sizeof volume->facts.input_sha256, "%s", sha256);
+	status = iso_volume_write(a->output, volume, &a->err);
+	if (status == ISO_OK && a->recon.checkpoint) iso_recon_checkpoint_remove(a->recon.checkpoint);
 	cli_progress_end();
 	if (status == ISO_OK) print_result(a, volume);
 	iso_volume_free(volume);
@@ -415,11 +518,29 @@ static iso_status check_output(arguments *a)
 	return ISO_OK;
 }
 
+/* Options that contradict each other are reported; defaults that depend on the algorithm are filled in. */
+static bool check_algorithm(arguments *a)
+{
+	iso_recon_options *o = &a->recon;
+	if (o->algorithm == ISO_ALGORITHM_MLEM && a->have_subsets && o->subsets != 1) {
+		(void)cli_usage("recon", "--algorithm mlem contradicts --subsets %u", o->subsets);
+		return false;
+	}
+	if (o->algorithm == ISO_ALGORITHM_MLEM) o->subsets = 1;
+	if (o->algorithm != ISO_ALGORITHM_BSREM && a->have_penalty) {
+		(void)cli_usage("recon", "--beta, --gamma and --relaxation need --algorithm bsrem");
+		return false;
+	}
+	if (o->algorithm == ISO_ALGORITHM_BSREM && !a->have_iterations) o->iterations = 20;
+	return true;
+}
+
 int cli_recon(int argc, char **argv)
 {
 	arguments a = {.recon = iso_recon_options_default(), .export = iso_export_options_default()};
 	a.recon.replicates = 5;
 	a.recon.sensitivity_lines = 20000000;
+	a.recon.checkpoint_every_s = 2;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
 	if (a.status != ISO_OK) return cli_fail(&a.err);
 	if (!a.input) return cli_usage("recon", "name the list-mode to reconstruct");
@@ -428,7 +549,9 @@ int cli_recon(int argc, char **argv)
 		return cli_usage("recon", "--uncalibrated contradicts --calibration-factor");
 	if (!isnan(a.recon.calibration_uncertainty) && isnan(a.recon.calibration_factor))
 		return cli_usage("recon", "--calibration-uncertainty needs --calibration-factor");
+	if (!check_algorithm(&a)) return 2;
 	iso_status status = check_output(&a);
+	if (status == ISO_OK) status = choose_checkpoint(&a);
 	if (status == ISO_OK) status = prepare(&a);
 	if (status == ISO_OK) status = reconstruct(&a);
 	iso_events_close(a.events);

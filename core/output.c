@@ -6,14 +6,37 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/error.h"
+
+/* .part-PID-NAME of a process that is no more, beside path, whose last part starts at `name`. On a folder that several
+ * machines share, the number may be that of a process elsewhere: what was touched within the last ten minutes stays. */
+static void remove_stale(const char *path, size_t name)
+{
+	char folder[PATH_MAX], stale[PATH_MAX + 300];
+	snprintf(folder, sizeof folder, "%.*s", (int)name, name ? path : "");
+	DIR *entries = opendir(name ? folder : ".");
+	if (!entries) return;
+	for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+		char *end;
+		struct stat info;
+		if (strncmp(entry->d_name, ".part-", 6) != 0) continue;
+		const long pid = strtol(entry->d_name + 6, &end, 10);
+		if (pid <= 0 || *end != '-' || strcmp(end + 1, path + name) != 0) continue;
+		snprintf(stale, sizeof stale, "%s%s", folder, entry->d_name);
+		if (kill((pid_t)pid, 0) == 0 || errno != ESRCH || lstat(stale, &info) != 0) continue;
+		if (difftime(time(NULL), info.st_mtime) > 600) iso_remove_tree(stale);
+	}
+	closedir(entries);
+}
 
 iso_status iso_output_begin(iso_output *output, const char *path, iso_error *err)
 {
@@ -35,6 +58,7 @@ iso_status iso_output_begin(iso_output *output, const char *path, iso_error *err
 		return iso_fail(err, ISO_BAD_USAGE, path, "give a shorter path", "the output's name is too long");
 	}
 	iso_remove_tree(output->temporary);
+	remove_stale(output->path, (size_t)folder);
 	return ISO_OK;
 }
 

@@ -19,7 +19,8 @@ typedef struct iso_output {
 	char temporary[PATH_MAX]; /* write here; same folder, same ending as path; "" = nothing begun */
 } iso_output;
 
-/* Chooses the temporary name; creates nothing. */
+/* Chooses the temporary name; creates nothing. Removes temporaries of the same output whose process is no more: what a killed
+ * run has left. */
 iso_status iso_output_begin(iso_output *output, const char *path, iso_error *err);
 /* Makes what was written at `temporary` (file or folder) durable and gives it its name. A folder replaces an existing
  * one, unless that holds things of another kind (by name or suffix) than the new one: ISO_BAD_USAGE, and nothing is lost.

@@ -37,6 +37,7 @@ iso_status iso_volume_create(const iso_grid *grid, iso_unit unit, size_t frames,
 	volume->decay_reference_s = (double)NAN;
 	volume->half_life_s = volume->branching_fraction = (double)NAN;
 	volume->calibration_factor = volume->calibration_uncertainty = (double)NAN;
+	volume->facts.objective = (double)NAN;
 	*out = volume;
 	return ISO_OK;
 }

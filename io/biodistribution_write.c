@@ -185,6 +185,7 @@ static json_t *volume_json(iso_json *json, const iso_biodistribution *result)
 	for (size_t i = 0; i < sizeof corrections / sizeof *corrections; i++)
 		set_text(json, done, corrections[i].name, corrections[i].text);
 	set_text(json, facts, "method", result->facts.method);
+	set_text(json, facts, "prior", result->facts.prior);
 	iso_json_set(json, facts, "iterations", json_integer(result->facts.iterations));
 	iso_json_set(json, facts, "subsets", json_integer(result->facts.subsets));
 	set_number(json, facts, "prompts", result->facts.prompts);

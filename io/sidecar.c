@@ -87,6 +87,16 @@ static const text_field fact_texts[] = {
     {NULL, 0, 0},
 };
 
+/* Left out by the first sidecars of the format, which had no such method: they need not be there. */
+static const text_field prior_texts[] = {
+    TEXT("prior", facts.prior),
+    {NULL, 0, 0},
+};
+static const number_field objective_numbers[] = {
+    NUMBER("objective", facts.objective),
+    {NULL, 0},
+};
+
 static json_t *number_or_null(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
@@ -152,6 +162,8 @@ static json_t *isotrace_object(iso_json *json, const iso_volume *volume)
 	iso_json_set(json, part, "iterations", json_integer(volume->facts.iterations));
 	iso_json_set(json, part, "subsets", json_integer(volume->facts.subsets));
 	put_numbers(json, part, fact_numbers, volume);
+	put_texts(json, part, prior_texts, volume);
+	put_numbers(json, part, objective_numbers, volume);
 	iso_json_set(json, object, "reconstruction", part);
 	return object;
 }
@@ -356,6 +368,8 @@ static void get_isotrace(reader *r, const json_t *object, iso_volume *volume)
 	part = json_object_get(object, "reconstruction");
 	get_texts(r, part, fact_texts, volume);
 	get_numbers(r, part, fact_numbers, volume);
+	if (json_object_get(part, "prior")) get_texts(r, part, prior_texts, volume);
+	if (json_object_get(part, "objective")) get_numbers(r, part, objective_numbers, volume);
 	volume->facts.iterations = (unsigned)get_count(r, part, "iterations", 1000000);
 	volume->facts.subsets = (unsigned)get_count(r, part, "subsets", 1000000);
 }

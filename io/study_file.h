@@ -28,7 +28,9 @@ typedef struct iso_study_file {
 	double calibration_factor, calibration_uncertainty, dead_time_factor; /* NAN = not stated */
 
 	iso_grid grid;
+	iso_algorithm algorithm;
 	unsigned iterations, subsets;
+	double beta_mm2, gamma, relaxation, stop_change;
 	double psf_fwhm_mm;
 	bool positron_range;
 	iso_filter post_filter;

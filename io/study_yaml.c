@@ -24,6 +24,8 @@ typedef struct raw_reconstruction {
 	uint32_t iterations, subsets;
 	uint32_t *replicates;
 	uint64_t *sensitivity_lines;
+	char *algorithm;
+	double *beta_mm2, *gamma, *relaxation, *stop_change;
 	double *psf_fwhm_mm, *post_filter_fwhm_mm, *post_filter_cutoff_per_mm, *post_filter_order;
 	char *post_filter, *randoms, *frames;
 	bool *positron_range;
@@ -68,6 +70,11 @@ static const cyaml_schema_field_t reconstruction_fields[] = {
     CYAML_FIELD_SEQUENCE_FIXED("grid_voxels", CYAML_FLAG_DEFAULT, raw_reconstruction, grid_voxels, &whole_schema, 3),
     CYAML_FIELD_SEQUENCE_FIXED("voxel_mm", CYAML_FLAG_DEFAULT, raw_reconstruction, voxel_mm, &number_schema, 3),
     CYAML_FIELD_SEQUENCE_FIXED("centre_mm", CYAML_FLAG_OPTIONAL, raw_reconstruction, centre_mm, &number_schema, 3),
+    OPTIONAL_TEXT("algorithm", raw_reconstruction, algorithm),
+    OPTIONAL_NUMBER("beta_mm2", raw_reconstruction, beta_mm2),
+    OPTIONAL_NUMBER("gamma", raw_reconstruction, gamma),
+    OPTIONAL_NUMBER("relaxation", raw_reconstruction, relaxation),
+    OPTIONAL_NUMBER("stop_change", raw_reconstruction, stop_change),
     CYAML_FIELD_UINT("iterations", CYAML_FLAG_DEFAULT, raw_reconstruction, iterations),
     CYAML_FIELD_UINT("subsets", CYAML_FLAG_DEFAULT, raw_reconstruction, subsets),
     OPTIONAL_WHOLE("replicates", raw_reconstruction, replicates),
@@ -207,6 +214,45 @@ static iso_status read_post_filter(iso_study_file *study, const raw_reconstructi
 	return ISO_OK;
 }
 
+static iso_status read_algorithm(iso_study_file *study, const raw_reconstruction *raw, iso_error *err)
+{
+	const iso_recon_options usual = iso_recon_options_default();
+	const char *name = raw->algorithm ? raw->algorithm : "osem";
+	study->iterations = raw->iterations;
+	study->subsets = raw->subsets;
+	if (strcmp(name, "osem") == 0)
+		study->algorithm = ISO_ALGORITHM_OSEM;
+	else if (strcmp(name, "mlem") == 0)
+		study->algorithm = ISO_ALGORITHM_MLEM;
+	else if (strcmp(name, "bsrem") == 0)
+		study->algorithm = ISO_ALGORITHM_BSREM;
+	else
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write osem, mlem or bsrem",
+				"reconstruction.algorithm is '%s'", name);
+	if (study->algorithm != ISO_ALGORITHM_BSREM && (raw->beta_mm2 || raw->gamma || raw->relaxation))
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write algorithm: bsrem, or remove them",
+				"beta_mm2, gamma and relaxation belong to bsrem, and the algorithm is %s", name);
+	study->beta_mm2 = number_or(raw->beta_mm2, usual.beta_mm2);
+	study->gamma = number_or(raw->gamma, usual.gamma);
+	study->relaxation = number_or(raw->relaxation, usual.relaxation);
+	study->stop_change = number_or(raw->stop_change, 0);
+	CHECK(range(study, "reconstruction.iterations", study->iterations,
+		    study->iterations >= 1 && study->iterations <= 1000, "give 1 to 1000", err));
+	CHECK(range(study, "reconstruction.subsets", study->subsets, study->subsets >= 1 && study->subsets <= 1000,
+		    "give 1 to 1000", err));
+	CHECK(range(study, "reconstruction.subsets", study->subsets,
+		    study->algorithm != ISO_ALGORITHM_MLEM || study->subsets == 1, "mlem has 1 subset", err));
+	CHECK(range(study, "reconstruction.beta_mm2", study->beta_mm2, study->beta_mm2 >= 0 && study->beta_mm2 <= 1e5,
+		    "give 0 (no prior) to 1e5 mm2", err));
+	CHECK(range(study, "reconstruction.gamma", study->gamma, study->gamma >= 0 && study->gamma <= 1000,
+		    "give 0 to 1000; 2 is usual", err));
+	CHECK(range(study, "reconstruction.relaxation", study->relaxation,
+		    study->relaxation >= 0 && study->relaxation <= 1000, "give 0 to 1000", err));
+	return range(study, "reconstruction.stop_change", study->stop_change,
+		     study->stop_change >= 0 && study->stop_change < 1, "give 0 (all iterations) or a part below 1",
+		     err);
+}
+
 static iso_status read_reconstruction(iso_study_file *study, const raw_reconstruction *raw, iso_error *err)
 {
 	size_t size[3];
@@ -221,16 +267,11 @@ static iso_status read_reconstruction(iso_study_file *study, const raw_reconstru
 			    "give three numbers", err));
 	}
 	study->grid = iso_grid_centred(size, raw->voxel_mm, raw->centre_mm);
-	study->iterations = raw->iterations;
-	study->subsets = raw->subsets;
+	CHECK(read_algorithm(study, raw, err));
 	study->psf_fwhm_mm = number_or(raw->psf_fwhm_mm, 0);
 	study->positron_range = raw->positron_range && *raw->positron_range;
 	study->replicates = raw->replicates ? *raw->replicates : 0;
 	study->sensitivity_lines = raw->sensitivity_lines ? *raw->sensitivity_lines : 0;
-	CHECK(range(study, "reconstruction.iterations", study->iterations,
-		    study->iterations >= 1 && study->iterations <= 1000, "give 1 to 1000", err));
-	CHECK(range(study, "reconstruction.subsets", study->subsets, study->subsets >= 1 && study->subsets <= 1000,
-		    "give 1 to 1000", err));
 	CHECK(range(study, "reconstruction.psf_fwhm_mm", study->psf_fwhm_mm,
 		    isfinite(study->psf_fwhm_mm) && study->psf_fwhm_mm >= 0, "give a length >= 0 mm", err));
 	CHECK(range(study, "reconstruction.replicates", (double)study->replicates,

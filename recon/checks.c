@@ -18,6 +18,15 @@ static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
 	if (o->iterations < 1 || o->subsets < 1 || o->iterations > 100000 || o->subsets > 100000)
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give at least 1 of each", "%u iterations of %u subsets",
 				o->iterations, o->subsets);
+	if ((int)o->algorithm < ISO_ALGORITHM_OSEM || o->algorithm > ISO_ALGORITHM_BSREM)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "use one of iso_algorithm", "algorithm %d",
+				(int)o->algorithm);
+	if (o->algorithm == ISO_ALGORITHM_MLEM && o->subsets != 1)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 1 subset, or choose OSEM", "MLEM with %u subsets",
+				o->subsets);
+	if (!(o->stop_change >= 0 && o->stop_change < 1))
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give a relative change from 0 (never) to 1",
+				"stopping at a change of %g", o->stop_change);
 	if (o->replicates == 1)
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 or at least 2", "one replicate shows no spread");
 	if (!(o->psf_fwhm_mm >= 0 && o->psf_fwhm_mm < 1e6))
@@ -29,6 +38,21 @@ static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
 	if (o->randoms != ISO_RANDOMS_NONE && o->randoms != ISO_RANDOMS_DELAYED)
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "use ISO_RANDOMS_NONE or ISO_RANDOMS_DELAYED",
 				"randoms method %d", (int)o->randoms);
+	return ISO_OK;
+}
+
+static iso_status check_penalty(const iso_recon_options *o, iso_error *err)
+{
+	if (o->algorithm != ISO_ALGORITHM_BSREM) return ISO_OK;
+	if (!(o->beta_mm2 >= 0 && o->beta_mm2 < 1e6))
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 (no prior) or more, in mm2", "a prior's beta of %g",
+				o->beta_mm2);
+	if (!(o->gamma >= 0 && o->gamma <= 1000))
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 to 1000; 2 is usual", "a prior's gamma of %g",
+				o->gamma);
+	if (!(o->relaxation >= 0 && o->relaxation <= 1000))
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 to 1000 per iteration; 0.1 is usual",
+				"a relaxation of %g", o->relaxation);
 	return ISO_OK;
 }
 
@@ -118,6 +142,7 @@ iso_status iso_recon_check(iso_events *events, const iso_recon_options *options,
 {
 	const iso_scanner *scanner = iso_events_scanner(events);
 	iso_status status = check_numbers(options, err);
+	if (status == ISO_OK) status = check_penalty(options, err);
 	if (status == ISO_OK) status = iso_scanner_check(scanner, NULL, err);
 	if (status == ISO_OK && scanner->modality != ISO_MODALITY_PET)
 		status = iso_fail(err, ISO_BAD_INPUT, NULL, "reconstruct PET list-mode", "the scanner's modality is %s",

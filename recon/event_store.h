@@ -18,7 +18,7 @@ enum { ISO_STORE_MOST_REPLICATES = 65535 };
 
 /* m_i of a block's lines, into factors; 0: the line cannot count. Called once for each block, from the thread that reads. */
 typedef iso_status iso_block_factors(void *user, const iso_line_block *block, float *factors, iso_error *err);
-/* b_i of recon/osem.h. factors: what iso_block_factors said; NULL: all of them are > 0 and do not matter. */
+/* b_i of recon/likelihood.h. factors: what iso_block_factors said; NULL: all of them are > 0 and do not matter. */
 typedef iso_status iso_block_additive(void *user, const iso_line_block *block, const float *factors, float *additive,
 				      iso_error *err);
 

@@ -12,12 +12,13 @@
 #include "core/error.h"
 #include "isotrace/recon.h"
 #include "isotrace/version.h"
+#include "recon/checkpoint.h"
 #include "recon/checks.h"
 #include "recon/event_store.h"
 #include "recon/filter.h"
 #include "recon/mu_map.h"
-#include "recon/osem.h"
 #include "recon/sensitivity.h"
+#include "recon/solver.h"
 #include "recon/system.h"
 
 iso_recon_options iso_recon_options_default(void)
@@ -25,6 +26,9 @@ iso_recon_options iso_recon_options_default(void)
 	return (iso_recon_options){.frames = 1,
 				   .iterations = 4,
 				   .subsets = 8,
+				   .beta_mm2 = 1,
+				   .gamma = 2,
+				   .relaxation = 0.1,
 				   .decay_correction = true,
 				   .dead_time_factor = (double)NAN,
 				   .calibration_factor = (double)NAN,
@@ -51,8 +55,14 @@ typedef struct job {
 	float *rates;       /* randoms */
 	float *line_rates;  /* the same in the order of iso_columns.element */
 	char label[128];
+	size_t image, frame;      /* numbers of the image at hand, over frames and their replicates, and of its frame */
 	double prompts, delayeds; /* used, all frames */
-	uint64_t outside;
+	const iso_volume *volume;
+	iso_checkpoint checkpoint;
+	iso_solution solution; /* of the image at hand */
+	uint64_t iterations;   /* the most that a frame took */
+	double objective;      /* all frames */
+	double worked, work;   /* lines projected; all of them, about */
 } job;
 
 static void note(const job *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -74,7 +84,7 @@ static iso_status factors(void *user, const iso_line_block *block, float *values
 	return iso_system_factors(j->system, block, j->options->randoms != ISO_RANDOMS_NONE, values, err);
 }
 
-/* b_i = r_i / (T m_i) of recon/osem.h. The randoms of a pair are spread evenly over its TOF bins: they know no place. */
+/* b_i = r_i / (T m_i) of recon/likelihood.h. The randoms of a pair are spread evenly over its TOF bins: they know no place. */
 static iso_status additive_terms(void *user, const iso_line_block *block, const float *m, float *additive,
 				 iso_error *err)
 {
@@ -140,40 +150,88 @@ static iso_status find_randoms(const job *j, iso_error *err)
 	return status;
 }
 
+static void worked(void *user, uint64_t lines)
+{
+	job *j = user;
+	const iso_progress *progress = j->options->progress;
+	j->worked += (double)lines;
+	if (progress && progress->work) progress->work(progress->user, j->worked, fmax(j->work, j->worked));
+}
+
+static iso_status iterated(void *user, const iso_solution *solution, const float *x, bool last, iso_error *err)
+{
+	(void)err;
+	job *j = user;
+	iso_checkpoint_keep(&j->checkpoint, j->image, solution, x, last);
+	return ISO_OK;
+}
+
+/* Lines to project in all images after the one at hand, which has so many prompts: for the time left. */
+static double lines_ahead(const job *j, uint64_t replicate, double prompts)
+{
+	const iso_volume *v = j->volume;
+	const bool all = replicate == ISO_ALL_EVENTS;
+	const double n = (double)j->options->replicates, whole = all ? prompts : prompts * n;
+	const double rate = whole / v->frame[j->frame].duration_s, left = all ? n : n - 1 - (double)replicate;
+	double sum = n > 0 ? whole * left / n : 0;
+	for (size_t f = j->frame + 1; f < v->frames; f++) sum += rate * v->frame[f].duration_s * (n > 0 ? 2 : 1);
+	return sum * j->options->iterations;
+}
+
+static bool is_finished(const job *j)
+{
+	const iso_recon_options *o = j->options;
+	return j->solution.iterations >= o->iterations ||
+	       (j->solution.iterations > 0 && j->solution.change < o->stop_change);
+}
+
+static iso_status solve(job *j, double prompts, float *voxels, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	iso_data data = {.self = j,
+			 .total = prompts,
+			 .most = iso_event_store_most_lines(j->store),
+			 .rewind = data_rewind,
+			 .next = data_next};
+	const iso_data_model model = {.voxels = iso_grid_voxels(&o->grid),
+				      .image_model = iso_system_image_model(j->system),
+				      .sensitivity = j->sensitivity->voxels,
+				      .sensitivity_scale = j->scale_s,
+				      .support = ISO_SUPPORT,
+				      .data = &data,
+				      .subsets = o->subsets,
+				      .threads = o->threads};
+	const iso_method method = {.algorithm = o->algorithm,
+				   .penalty = {.beta = o->beta_mm2, .gamma = o->gamma},
+				   .relaxation = o->relaxation,
+				   .iterations = o->iterations,
+				   .stop_change = o->stop_change,
+				   .say_objective = o->say_objective};
+	const iso_solver_listener listener = {
+	    .label = j->label, .progress = o->progress, .worked = worked, .iterated = iterated, .user = j};
+	return iso_solve(&model, &method, &o->grid, &listener, &j->solution, voxels, NULL, err);
+}
+
 /* x of a frame's events, or of one replicate's, into voxels. */
 static iso_status reconstruct_selection(job *j, uint64_t replicate, double scale_s, float *voxels, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
+	iso_checkpoint_load(&j->checkpoint, j->image, j->label, voxels, &j->solution);
+	if (is_finished(j)) return ISO_OK;
 	iso_event_store_select(j->store, replicate);
-	const iso_selection_counts counts = iso_event_store_counts(j->store);
+	const double prompts = (double)iso_event_store_counts(j->store).prompts;
+	const double passes = (double)(o->iterations - j->solution.iterations);
 	j->scale_s = scale_s;
+	j->work = j->worked + prompts * passes + lines_ahead(j, replicate, prompts);
 	iso_status status = find_randoms(j, err);
-	if (status != ISO_OK) return status;
-	iso_data data = {.self = j,
-			 .total = (double)counts.prompts,
-			 .most = iso_event_store_most_lines(j->store),
-			 .rewind = data_rewind,
-			 .next = data_next};
-	const iso_osem osem = {.voxels = iso_grid_voxels(&o->grid),
-			       .image_model = iso_system_image_model(j->system),
-			       .sensitivity = j->sensitivity->voxels,
-			       .sensitivity_scale = scale_s,
-			       .support = ISO_SUPPORT,
-			       .data = &data,
-			       .iterations = o->iterations,
-			       .subsets = o->subsets,
-			       .threads = o->threads,
-			       .label = j->label,
-			       .progress = o->progress};
-	iso_osem_result result;
-	status = iso_osem_run(&osem, voxels, NULL, &result, err);
-	if (status == ISO_OK && result.outside)
+	if (status == ISO_OK) status = solve(j, prompts, voxels, err);
+	if (status == ISO_OK && j->solution.outside)
 		note(j,
-		     "%s%llu of %llu prompts lie on lines that cannot count or miss the image, and contribute nothing",
-		     j->label, (unsigned long long)result.outside, (unsigned long long)counts.prompts);
-	if (status == ISO_OK && result.empty_subsets)
-		note(j, "%s%zu of %u subsets hold no event; use fewer subsets", j->label, result.empty_subsets,
-		     o->subsets);
+		     "%s%llu of %.0f prompts lie on lines that cannot count or miss the image, and contribute nothing",
+		     j->label, (unsigned long long)j->solution.outside, prompts);
+	if (status == ISO_OK && j->solution.empty_subsets)
+		note(j, "%s%llu of %u subsets hold no event; use fewer subsets", j->label,
+		     (unsigned long long)j->solution.empty_subsets, o->subsets);
 	return status;
 }
 
@@ -236,12 +294,16 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 	const iso_frame *frame = volume->frame + f;
 	const double scale_s = effective_s(j, frame), factor = result_factor(j);
 	j->label[0] = '\0';
+	j->frame = f;
+	j->image = f * (1 + replicates);
 	if (volume->frames > 1) snprintf(j->label, sizeof j->label, "frame %zu of %zu, ", f + 1, volume->frames);
 	if (f > 0) begin_frame(j, frame); /* the first one was begun in prepare */
 	iso_status status = finish_reading(j, err);
 	if (status == ISO_OK)
 		status = reconstruct_selection(j, ISO_ALL_EVENTS, scale_s, volume->voxels + f * voxels, err);
 	if (status != ISO_OK) return status;
+	if (j->solution.iterations > j->iterations) j->iterations = j->solution.iterations;
+	j->objective += j->solution.objective;
 	(void)finish(j, filter, factor, volume->voxels + f * voxels);
 	/* A replicate has 1/n-th of the events in the same time: as if the frame had been n times shorter. */
 	for (size_t r = 0; r < replicates && status == ISO_OK; r++) {
@@ -249,6 +311,7 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 		const size_t room = sizeof j->label - (size_t)(end - j->label);
 		float *image = volume->replicate_voxels + (r * volume->frames + f) * voxels;
 		snprintf(end, room, "replicate %zu of %zu, ", r + 1, replicates);
+		j->image++;
 		status = reconstruct_selection(j, r, scale_s / (double)replicates, image, err);
 		if (status == ISO_OK) (void)finish(j, filter, factor, image);
 		*end = '\0';
@@ -291,9 +354,14 @@ static void say_facts(const job *j, iso_volume *volume)
 {
 	const iso_recon_options *o = j->options;
 	iso_reconstruction_facts *facts = &volume->facts;
-	snprintf(facts->method, sizeof facts->method, "%s", o->subsets > 1 ? "list-mode OSEM" : "list-mode MLEM");
+	snprintf(facts->method, sizeof facts->method, "%s", iso_algorithm_text(o->algorithm, o->subsets));
+	if (o->algorithm == ISO_ALGORITHM_BSREM)
+		snprintf(facts->prior, sizeof facts->prior,
+			 "relative difference, 26 neighbours, beta %g mm2, gamma %g; relaxation %g", o->beta_mm2,
+			 o->gamma, o->relaxation);
 	snprintf(facts->software, sizeof facts->software, "isotrace %s", ISO_VERSION);
-	facts->iterations = o->iterations;
+	facts->iterations = (unsigned)j->iterations;
+	facts->objective = j->objective;
 	facts->subsets = o->subsets;
 	facts->prompts = j->prompts;
 	facts->delayeds = j->delayeds;
@@ -392,13 +460,16 @@ static iso_status run(job *j, iso_volume **out, iso_error *err)
 	iso_volume *volume = NULL;
 	iso_filter_plan *filter = NULL;
 	compare_nuclide(j);
-	iso_status status = prepare(j, o->frame ? o->frame : &whole, err);
+	/* before another thread reads the events */
+	iso_status status = iso_checkpoint_open(j->events, o, &j->checkpoint, err);
+	if (status == ISO_OK) status = prepare(j, o->frame ? o->frame : &whole, err);
 	if (status == ISO_OK && o->post_filter.kind != ISO_FILTER_NONE)
 		status = iso_filter_plan_create(&o->post_filter, &o->grid, o->threads, &filter, err);
 	if (status == ISO_OK)
 		status = iso_volume_create(&o->grid, o->calibrate ? ISO_UNIT_BQ_PER_ML : ISO_UNIT_COUNTS_PER_S_MM,
 					   o->frame ? o->frames : 1, o->frame ? o->frame : &whole, o->replicates,
 					   &volume, err);
+	j->volume = volume;
 	for (size_t f = 0; status == ISO_OK && f < volume->frames; f++)
 		status = reconstruct_frame(j, volume, f, filter, err);
 	iso_filter_plan_free(filter);
@@ -423,6 +494,7 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 	iso_status status = iso_recon_check(events, options, err);
 	if (status == ISO_OK) status = run(&j, out, err);
 	iso_event_store_free(j.store); /* first: it may still be reading, and ask for factors */
+	iso_checkpoint_close(&j.checkpoint);
 	iso_system_free(j.system);
 	iso_image_free(j.sensitivity);
 	iso_image_free(j.aligned_mu);

@@ -38,6 +38,13 @@ static int report(void *user, const char *stage, double done)
 	return outer && outer->report ? outer->report(outer->user, text, done) : 0;
 }
 
+static void work(void *user, double done, double total)
+{
+	const iso_job *job = user;
+	const iso_progress *outer = job->options->progress;
+	if (outer && outer->work) outer->work(outer->user, done, total);
+}
+
 /* What the library says during a step goes into the step's record: six animals times five replicates times their
  * iterations would bury what a person must see. */
 static void keep_note(void *user, const char *line)
@@ -260,7 +267,9 @@ static iso_status run_study(const iso_study_file *study, const iso_study_row *ro
 	ISO_TRY(check_study(study, pacs, &nuclide, err));
 	if (strlen(output) >= PATH_MAX) return iso_fail(err, ISO_BAD_USAGE, output, "use a shorter path", "too long");
 	ISO_TRY(lock_output(output, &lock, err));
+	char cache[PATH_MAX];
 	remove_leftovers(output);
+	if (iso_path_join(output, ".sensitivity", cache, NULL) == ISO_OK) remove_leftovers(cache);
 	iso_job *jobs = calloc(count, sizeof *jobs);
 	iso_status status = jobs ? ISO_OK : iso_fail_memory(err, "the scans", count * sizeof *jobs);
 	for (size_t j = 0; jobs && j < count; j++) {
@@ -270,7 +279,7 @@ static iso_status run_study(const iso_study_file *study, const iso_study_row *ro
 		job->options = options;
 		job->pacs = pacs;
 		job->nuclide = nuclide;
-		job->progress = (iso_progress){.report = report, .note = keep_note, .user = job};
+		job->progress = (iso_progress){.report = report, .note = keep_note, .user = job, .work = work};
 		strcpy(job->output, output);
 	}
 	if (status == ISO_OK) status = run_jobs(jobs, count, err);

@@ -17,6 +17,7 @@
 #define SIDECAR    "scan.json"
 #define REPLICATES "scan_replicates.nii.gz"
 #define DICOM      "dicom"
+#define CHECKPOINT ".scan.nii.gz.checkpoint" /* of a reconstruction that was killed */
 
 /* --- convert or simulate ------------------------------------------------------------------------------------ */
 
@@ -158,6 +159,11 @@ static iso_status describe_recon(iso_job *job, json_t *facts, iso_error *err)
 	ISO_TRY(iso_fact_number(facts, "calibration_uncertainty", study->calibration_uncertainty, err));
 	ISO_TRY(iso_fact_number(facts, "dead_time_factor", study->dead_time_factor, err));
 	ISO_TRY(iso_fact_grid(facts, "grid", &study->grid, err));
+	ISO_TRY(iso_fact_whole(facts, "algorithm", study->algorithm, err));
+	ISO_TRY(iso_fact_number(facts, "beta_mm2", study->beta_mm2, err));
+	ISO_TRY(iso_fact_number(facts, "gamma", study->gamma, err));
+	ISO_TRY(iso_fact_number(facts, "relaxation", study->relaxation, err));
+	ISO_TRY(iso_fact_number(facts, "stop_change", study->stop_change, err));
 	ISO_TRY(iso_fact_whole(facts, "iterations", study->iterations, err));
 	ISO_TRY(iso_fact_whole(facts, "subsets", study->subsets, err));
 	ISO_TRY(iso_fact_number(facts, "psf_fwhm_mm", study->psf_fwhm_mm, err));
@@ -210,11 +216,16 @@ static iso_status state_facts(const iso_job *job, iso_events *events, iso_error 
 	return ISO_OK;
 }
 
-static iso_recon_options options_of(const iso_job *job, const char *cache)
+static iso_recon_options options_of(const iso_job *job, const char *cache, const char *checkpoint)
 {
 	const iso_study_file *study = job->study;
 	iso_recon_options options = iso_recon_options_default();
 	options.grid = study->grid;
+	options.algorithm = study->algorithm;
+	options.beta_mm2 = study->beta_mm2;
+	options.gamma = study->gamma;
+	options.relaxation = study->relaxation;
+	options.stop_change = study->stop_change;
 	options.iterations = study->iterations;
 	options.subsets = study->subsets;
 	options.psf_fwhm_mm = study->psf_fwhm_mm;
@@ -227,6 +238,8 @@ static iso_recon_options options_of(const iso_job *job, const char *cache)
 	options.calibrate = true;
 	options.replicates = study->replicates;
 	options.sensitivity_cache = cache;
+	options.checkpoint = checkpoint;
+	options.checkpoint_every_s = 2;
 	options.sensitivity_lines = study->sensitivity_lines;
 	options.threads = job->options->threads;
 	options.progress = &job->progress;
@@ -246,23 +259,28 @@ static iso_status write_volume(iso_job *job, iso_volume *volume, iso_error *err)
 static iso_status run_recon(iso_job *job, const json_t *facts, iso_error *err)
 {
 	(void)facts;
-	char cache[PATH_MAX];
+	char cache[PATH_MAX], checkpoint[PATH_MAX];
 	iso_events *events = NULL;
 	iso_image *mu = NULL;
 	iso_frame *frames = NULL;
 	iso_volume *volume = NULL;
 	iso_status status = iso_path_join(job->output, ".sensitivity", cache, err);
 	if (status == ISO_OK) status = iso_make_directory(cache, err);
-	iso_recon_options options = options_of(job, cache);
+	if (status == ISO_OK) status = iso_path_join(job->folder, CHECKPOINT, checkpoint, err);
+	iso_recon_options options = options_of(job, cache, checkpoint);
 	if (status == ISO_OK) status = iso_listmode_open(job->listmode, &events, err);
 	if (status == ISO_OK) status = state_facts(job, events, err);
 	if (status == ISO_OK && job->row->mu[0]) status = iso_nifti_read_image(job->row->mu, ISO_UNIT_PER_CM, &mu, err);
 	if (status == ISO_OK && job->study->frames[0])
 		status = iso_frame_table_read(job->study->frames, &frames, &options.frames, err);
+	char listmode_sha256[65];
+	if (status == ISO_OK) status = iso_manifest_hash(job, job->listmode, listmode_sha256, err);
+	options.events_id = listmode_sha256;
 	options.mu = mu;
 	options.frame = frames;
 	if (status == ISO_OK) status = iso_reconstruct(events, &options, &volume, err);
 	if (status == ISO_OK) status = write_volume(job, volume, err);
+	if (status == ISO_OK) iso_recon_checkpoint_remove(checkpoint);
 	iso_volume_free(volume);
 	free(frames);
 	iso_image_free(mu);

@@ -16,6 +16,10 @@ typedef struct iso_progress {
 	/* A line for the log, such as the result of an iteration or a warning; may be NULL. */
 	void (*note)(void *user, const char *line);
 	void *user;
+	/* How far the whole call is: `done` of about `total` units of work, for list-mode reconstruction lines that were
+	 * projected forth and back, once per event, iteration and image. The total is an estimate that gets better. May be
+	 * NULL. */
+	void (*work)(void *user, double done, double total);
 } iso_progress;
 
 #ifdef __cplusplus

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/* List-mode OSEM.
+/* List-mode reconstruction: OSEM, MLEM, or penalised likelihood by BSREM.
  *
  * Model: the expected prompts of line i in a frame are T_eff (m_i sum_j a_ij x_j) + r_i, with x in counts/s per mm at
  * the decay reference time (ISO_UNIT_COUNTS_PER_S_MM), a_ij the projector's lengths in mm, m_i = geometric factor *
@@ -34,10 +34,26 @@ typedef enum iso_randoms_method {
 	ISO_RANDOMS_DELAYED /* variance-reduced: crystal fan sums of the delayed events */
 } iso_randoms_method;
 
+typedef enum iso_algorithm {
+	ISO_ALGORITHM_OSEM = 0, /* maximum likelihood by ordered subsets; stop early, or the noise is fitted */
+	ISO_ALGORITHM_MLEM,     /* the same with subsets = 1 */
+	/* Penalised likelihood with the relative difference prior: converges to one image, the same for any number of
+	 * subsets, as smooth as beta says. */
+	ISO_ALGORITHM_BSREM
+} iso_algorithm;
+
 typedef struct iso_recon_options {
 	iso_grid grid;
-	unsigned iterations, subsets; /* subsets interleaved in time; 1 = MLEM */
-	double psf_fwhm_mm;           /* image-space Gaussian in the system model; 0 = none */
+	iso_algorithm algorithm;
+	unsigned iterations, subsets; /* iterations: at most; subsets interleaved in time */
+	/* BSREM. beta: strength of the prior in mm^2, about the square of the length over which it smooths, independent of voxel
+	 * size, counts and scanner (recon/prior.h says how); 0: none. gamma: how much edges are spared, 2 is usual. relaxation
+	 * c: in iteration n = 0, 1 .. steps are 1 / (1 + c n) of full ones. */
+	double beta_mm2, gamma, relaxation;
+	/* Stop when |x_new - x_old| / |x_old| over an iteration is less (BSREM: divided by the step); 0: all iterations. */
+	double stop_change;
+	bool say_objective; /* the (penalised) log-likelihood in each iteration's note */
+	double psf_fwhm_mm; /* image-space Gaussian in the system model; 0 = none */
 	/* Follow positrons that leave thin tissue (lung): the image is then of decays there too. Needs mu and the nuclide, which
 	 * must have a known range. */
 	bool positron_range;
@@ -58,6 +74,15 @@ typedef struct iso_recon_options {
 	const char *sensitivity_cache;
 	/* Lines of response for the sensitivity image; 0: all. Otherwise a stratified sample of about this many. */
 	uint64_t sensitivity_lines;
+	/* Folder in which the finished iterations are kept, so that a killed call can be repeated and goes on from there to the same
+	 * bits; made when there is something to keep. NULL: none. What is found in it counts only when it is whole and all that
+	 * the result depends on is the same, the events too. The caller removes it when the result is safe: see
+	 * iso_recon_checkpoint_remove. */
+	const char *checkpoint;
+	/* Tells the events from any others, such as the SHA-256 of their file. NULL: with a checkpoint the events are read once more
+	 * to find out. */
+	const char *events_id;
+	double checkpoint_every_s; /* at least so long between two writings; 0: after each iteration */
 	/* For events: those kept, and what sorting them and a pass over them take; 0 = half of what the machine has. Events beyond lie in
 	 * a file without a name. (Some 200 MB are needed for blocks of 4 million lines, less where there are fewer events.) */
 	uint64_t max_memory_bytes;
@@ -66,11 +91,15 @@ typedef struct iso_recon_options {
 	const iso_progress *progress; /* may be NULL */
 } iso_recon_options;
 
-/* 1 frame, 4 iterations x 8 subsets, no corrections, grid empty. */
+/* 1 frame, OSEM of 4 iterations x 8 subsets, no corrections, no checkpoint, grid empty. For BSREM: beta 1 mm^2, gamma 2,
+ * relaxation 0.1. */
 iso_recon_options iso_recon_options_default(void);
 
 /* Reconstructs. events is read from its start; frame by frame, partly from another thread while the caller waits in here. */
 iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options, iso_volume **out, iso_error *err);
+
+/* Removes what iso_reconstruct keeps in the folder of checkpoints, and the folder when nothing else is in it. */
+void iso_recon_checkpoint_remove(const char *folder);
 
 /* The sensitivity image alone: s_j = sum_i m_i a_ij over all allowed pairs (ISO_UNIT_MM), attenuation through mu
  * (may be NULL). progress may be NULL. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/output.h"
@@ -163,6 +165,22 @@ static void killed_while_writing(void)
 	CU_ASSERT_EQUAL(waitpid(child, &how, 0), child);
 	CU_ASSERT(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
 	CU_ASSERT(holds(in(folder, "a.csv"), "old"));
+	CU_ASSERT_EQUAL(entries(folder), 2);
+	/* What the dead left goes with the next output of that name, but not what may yet be written: by a process that
+	 * lives (this one's parent), of another name, or a moment ago by a machine that shares the folder. */
+	char stale[64], alive[64];
+	snprintf(stale, sizeof stale, ".part-%ld-a.csv", (long)child);
+	snprintf(alive, sizeof alive, ".part-%ld-a.csv", (long)getppid());
+	const char *const others[] = {alive, ".part-999999999-b.csv", ".part-x-a.csv"};
+	const struct timespec hours_ago[2] = {{.tv_sec = time(NULL) - 7200}, {.tv_sec = time(NULL) - 7200}};
+	ISO_ASSERT_OK(iso_output_write(in(folder, "a.csv"), "new", 3, NULL), (iso_error){0});
+	CU_ASSERT(exists(in(folder, stale)));
+	for (int n = 0; n < 3; n++) put(in(folder, others[n]), "half");
+	for (int n = 0; n < 3; n++) CU_ASSERT_EQUAL(utimensat(AT_FDCWD, in(folder, others[n]), hours_ago, 0), 0);
+	CU_ASSERT_EQUAL(utimensat(AT_FDCWD, in(folder, stale), hours_ago, 0), 0);
+	ISO_ASSERT_OK(iso_output_write(in(folder, "a.csv"), "new", 3, NULL), (iso_error){0});
+	CU_ASSERT(!exists(in(folder, stale)));
+	CU_ASSERT_EQUAL(entries(folder), 4);
 }
 
 static iso_status commit_folder(const char *path, const char *const *names, iso_error *err)

@@ -86,10 +86,14 @@ static void sensitivity(void)
 enum { EVENTS = 3000 };
 static iso_event list[EVENTS];
 static iso_image *oblique_mu;
+static iso_algorithm algorithm;
+static bool known; /* what the image must be */
 
 /* All that a reconstruction can be asked for, small. max_memory_bytes 1: all events go to the scratch file. */
 static iso_status reconstruct_within(uint64_t max_memory_bytes, const char *folder, iso_error *err)
 {
+	char checkpoint[PATH_MAX];
+	snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", folder);
 	iso_acquisition facts = iso_acquisition_unknown();
 	facts.modality = ISO_MODALITY_PET;
 	facts.duration_s = 30;
@@ -98,10 +102,12 @@ static iso_status reconstruct_within(uint64_t max_memory_bytes, const char *fold
 	const iso_frame frames[2] = {{0, 10}, {10, 20}};
 	iso_recon_options options = iso_recon_options_default();
 	options.grid = grid;
+	options.algorithm = algorithm;
 	options.iterations = 1;
 	options.subsets = 2;
+	options.checkpoint = checkpoint;
 	options.psf_fwhm_mm = 4;
-	options.positron_range = true;
+	options.positron_range = algorithm == ISO_ALGORITHM_OSEM; /* slow, and once is enough */
 	options.post_filter = (iso_filter){.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = 5};
 	options.randoms = ISO_RANDOMS_DELAYED;
 	options.mu = oblique_mu;
@@ -120,7 +126,6 @@ static iso_status reconstruct_within(uint64_t max_memory_bytes, const char *fold
 	if (status == ISO_OK) status = iso_reconstruct(events, &options, &volume, err);
 	/* What the library does without (a thread, a table) and where events lie must not show: the same to the last bit. */
 	static float first[2 * 8 * 8 * 4];
-	static bool known;
 	if (status == ISO_OK && !known) memcpy(first, volume->voxels, sizeof first);
 	if (status == ISO_OK && known && memcmp(first, volume->voxels, sizeof first) != 0) status = ISO_BAD_INPUT;
 	known |= status == ISO_OK;
@@ -152,8 +157,20 @@ static void reconstruction(void)
 		list[n] = (iso_event){.time_ms = 10 * n,
 				      .element = {n % 24, 24 * (n % 3) + (n + 12 + n % 5 - 2) % 24},
 				      .kind = n % 6 == 0 ? ISO_EVENT_DELAYED : ISO_EVENT_PROMPT};
-	iso_fail_every_allocation(&(iso_scenario){.run = reconstruct_in_memory, .max_runs = 110, .may_recover = true});
-	iso_fail_every_allocation(&(iso_scenario){.run = reconstruct_from_disk, .max_runs = 40, .may_recover = true});
+	const iso_algorithm both[] = {ISO_ALGORITHM_OSEM, ISO_ALGORITHM_BSREM};
+	for (int n = 0; n < 2; n++) {
+		/* a checkpoint is there to remain */
+		iso_scenario scenario = {.run = reconstruct_in_memory,
+					 .max_runs = n ? 60 : 80,
+					 .may_recover = true,
+					 .may_remain = (const char *[]){"checkpoint", NULL}};
+		algorithm = both[n];
+		known = false;
+		iso_fail_every_allocation(&scenario);
+		scenario.run = reconstruct_from_disk;
+		scenario.max_runs = 30;
+		iso_fail_every_allocation(&scenario);
+	}
 	iso_image_free(oblique_mu);
 	finish();
 }

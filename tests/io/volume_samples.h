@@ -53,6 +53,8 @@ static inline iso_status sample_volume(size_t frames, size_t replicates, iso_vol
 	strcpy(v->facts.method, "list-mode OSEM");
 	strcpy(v->facts.input, "m01.lm.h5");
 	strcpy(v->facts.software, "isotrace test");
+	strcpy(v->facts.prior, "relative difference");
+	v->facts.objective = -123456.75;
 	v->facts.iterations = 4;
 	v->facts.subsets = 8;
 	v->facts.prompts = 218881;

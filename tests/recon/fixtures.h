@@ -11,7 +11,7 @@
 #include "core/random.h"
 #include "isotrace/isotrace.h"
 #include "recon/geometry.h"
-#include "recon/osem.h"
+#include "recon/solver.h"
 #include "recon/system.h"
 #include "tests/harness.h"
 

@@ -83,15 +83,15 @@ static inline void reconstruct_binned(const iso_scanner *scanner, const iso_reco
 	}
 	binned b = {.system = system, .lines = block, .counts = counts, .additive = none};
 	iso_data data = binned_data(&b, total);
-	const iso_osem osem = {.voxels = iso_grid_voxels(&o->grid),
-			       .sensitivity = sensitivity->voxels,
-			       .sensitivity_scale = duration_s,
-			       .support = ISO_SUPPORT,
-			       .data = &data,
-			       .iterations = o->iterations,
-			       .subsets = 1,
-			       .label = ""};
-	ISO_ASSERT_OK(iso_osem_run(&osem, x, NULL, NULL, &err), err);
+	const iso_data_model model = {.voxels = iso_grid_voxels(&o->grid),
+				      .sensitivity = sensitivity->voxels,
+				      .sensitivity_scale = duration_s,
+				      .support = ISO_SUPPORT,
+				      .data = &data,
+				      .subsets = 1};
+	const iso_method method = {.algorithm = ISO_ALGORITHM_MLEM, .iterations = o->iterations};
+	iso_solution solution = {0};
+	ISO_ASSERT_OK(iso_solve(&model, &method, &o->grid, NULL, &solution, x, NULL, &err), err);
 	printf("# %zu pairs hold %.0f prompts\n", pairs, total);
 	free(binned_counts);
 	free(counts);

@@ -6,17 +6,16 @@
 
 static const iso_resolution sharp = {.psf_fwhm_mm = 0};
 
-static iso_osem plain_osem(const iso_system *system, const iso_image *sensitivity, double scale_s, iso_data *data)
+static iso_data_model plain_model(const iso_system *system, const iso_image *sensitivity, double scale_s,
+				  iso_data *data)
 {
-	return (iso_osem){.voxels = iso_grid_voxels(&sensitivity->grid),
-			  .image_model = iso_system_image_model(system),
-			  .sensitivity = sensitivity->voxels,
-			  .sensitivity_scale = scale_s,
-			  .support = ISO_SUPPORT,
-			  .data = data,
-			  .iterations = 1,
-			  .subsets = 1,
-			  .label = ""};
+	return (iso_data_model){.voxels = iso_grid_voxels(&sensitivity->grid),
+				.image_model = iso_system_image_model(system),
+				.sensitivity = sensitivity->voxels,
+				.sensitivity_scale = scale_s,
+				.support = ISO_SUPPORT,
+				.data = data,
+				.subsets = 1};
 }
 
 /* Noise-free counts from analytic chords of cylinders of 10 counts/s/mm together over 100 s: twelve of radius 9.25, 9.75 ..
@@ -48,13 +47,13 @@ static void test_noise_free_cylinder(void)
 	}
 	binned b = {.system = system, .lines = block, .counts = counts, .additive = none};
 	iso_data data = binned_data(&b, total);
-	iso_osem osem = plain_osem(system, sensitivity, 100, &data);
 	enum { ITERATIONS = 40 };
-	osem.iterations = ITERATIONS;
+	const iso_data_model model = plain_model(system, sensitivity, 100, &data);
+	const iso_method method = {.algorithm = ISO_ALGORITHM_MLEM, .iterations = ITERATIONS};
 	double objective[ITERATIONS];
-	iso_osem_result result;
-	float *x = malloc(osem.voxels * sizeof *x);
-	ISO_ASSERT_OK(iso_osem_run(&osem, x, objective, &result, &err), err);
+	iso_solution result = {0};
+	float *x = malloc(model.voxels * sizeof *x);
+	ISO_ASSERT_OK(iso_solve(&model, &method, &g, NULL, &result, x, objective, &err), err);
 	/* mean square of the radii: 12^2 + 0.25 (144 - 1) / 12 */
 	const double area = 3.14159265358979 * (144 + 0.25 * 143 / 12), inside = cylinder_mean(&g, x, 8, 12);
 	double integral = 0;
@@ -209,13 +208,14 @@ static void test_list_mode_is_binned(void)
 	}
 	binned b = {.system = system, .lines = block, .counts = counts, .additive = counts + count};
 	iso_data data = binned_data(&b, total);
-	iso_osem osem = plain_osem(system, sensitivity, seconds, &data);
-	osem.iterations = o.iterations;
-	float *x = malloc(osem.voxels * sizeof *x);
-	ISO_ASSERT_OK(iso_osem_run(&osem, x, NULL, NULL, &err), err);
-	const double top = largest(x, osem.voxels);
+	const iso_data_model model = plain_model(system, sensitivity, seconds, &data);
+	const iso_method method = {.algorithm = ISO_ALGORITHM_MLEM, .iterations = o.iterations};
+	iso_solution result = {0};
+	float *x = malloc(model.voxels * sizeof *x);
+	ISO_ASSERT_OK(iso_solve(&model, &method, &o.grid, NULL, &result, x, NULL, &err), err);
+	const double top = largest(x, model.voxels);
 	CU_ASSERT(top > truth);
-	ISO_ASSERT_NEAR(worst_difference(x, v->voxels, osem.voxels) / top, 0, 2e-5);
+	ISO_ASSERT_NEAR(worst_difference(x, v->voxels, model.voxels) / top, 0, 2e-5);
 	free(x);
 	free(where);
 	free(counts);

@@ -110,6 +110,21 @@ check('frames', dynamic.returncode == 0 and json.loads(dynamic.stdout)['frames']
 clean = recon('clean.clm.safir', 'g.nii.gz', *fast, '--uncalibrated')
 check('says that randoms are not corrected', clean.returncode == 0 and 'not corrected' in clean.stderr, clean.stderr)
 
+bsrem = recon('point.clm.safir', 'i.nii.gz', *fast, '--uncalibrated', '--algorithm', 'bsrem', '--beta', '0.5', '--iterations', '50',
+              '--stop-change', '0.05', '--objective')
+check('BSREM', bsrem.returncode == 0, bsrem.stderr)
+check('prints the objective', 'penalised log-likelihood' in bsrem.stderr and 'log-likelihood' not in plain.stderr, bsrem.stderr)
+if bsrem.returncode == 0:
+    facts = json.load(open('i.json'))['isotrace']['reconstruction']
+    check('the sidecar says method, prior, objective and the iterations that were done', 'BSREM' in facts['method'] and
+          'beta 0.5 mm2' in facts['prior'] and 1 < facts['iterations'] < 50 and math.isfinite(facts['objective']), facts)
+
+penalised = ('--uncalibrated', '--algorithm', 'bsrem', '--iterations', '3', '--subsets', '3', '-q')
+for name, options in (('j', ('--threads', '1')), ('k', ('--threads', '3', '--max-memory', '1K'))):
+    recon('point.clm.safir', name + '.nii.gz', *fast, *penalised, *options)
+check('threads and memory change no bit of BSREM', numpy.array_equal(
+    numpy.asarray(nibabel.load('j.nii.gz').dataobj), numpy.asarray(nibabel.load('k.nii.gz').dataobj)))
+
 nibabel.save(nibabel.Nifti1Image(numpy.full((10, 10, 10), 0.1, numpy.float32), numpy.diag([4.0, 4, 4, 1])), 'mu.nii.gz')
 open('late.csv', 'w').write('start_s,duration_s\n0,500\n')
 open('upside.csv', 'w').write('start_s,duration_s\n5,1\n0,1\n')
@@ -130,6 +145,10 @@ for name, code, word, source, options in (
         ('contradiction', 2, 'contradicts', 'point.clm.safir', ('--uncalibrated', '--calibration-factor', '1')),
         ('no filter', 2, 'filter', 'point.clm.safir', ('--uncalibrated', '--post-filter', 'median:3')),
         ('one replicate', 2, 'replicates', 'point.clm.safir', ('--uncalibrated', '--replicates', '1')),
+        ('no such algorithm', 2, 'bsrem', 'point.clm.safir', ('--uncalibrated', '--algorithm', 'fbp')),
+        ('MLEM of two subsets', 2, 'contradicts', 'point.clm.safir', ('--uncalibrated', '--algorithm', 'mlem')),
+        ('a prior for OSEM', 2, 'bsrem', 'point.clm.safir', ('--uncalibrated', '--beta', '1')),
+        ('a negative prior', 2, 'beta', 'point.clm.safir', ('--uncalibrated', '--algorithm', 'bsrem', '--beta', '-1')),
         ('no number', 2, 'iterations', 'point.clm.safir', ('--uncalibrated', '--iterations', 'many'))):
     bad = recon(source, 'bad.nii.gz', *fast, *options)
     check(f'{name}: exit {code}', bad.returncode == code and word in bad.stderr and not bad.stdout, (bad.returncode, bad.stderr))

@@ -341,7 +341,7 @@ static bool computed(const char *folder, const iso_scanner *scanner, const iso_g
 		     const iso_image *expected)
 {
 	listener heard = {0};
-	const iso_progress progress = {hear, take, &heard};
+	const iso_progress progress = {.report = hear, .note = take, .user = &heard};
 	iso_image *image;
 	ISO_ASSERT_OK(iso_sensitivity_cached(folder, scanner, grid, mu, 0, 2, &progress, &image, &err), err);
 	CU_ASSERT(memcmp(image->voxels, expected->voxels, iso_grid_voxels(grid) * sizeof(float)) == 0);
@@ -384,7 +384,7 @@ static void cache_hits_and_damage(void)
 	free(bytes);
 	/* a folder that cannot be: the image comes all the same, with a note */
 	listener heard = {0};
-	const iso_progress progress = {hear, take, &heard};
+	const iso_progress progress = {.report = hear, .note = take, .user = &heard};
 	iso_image *image;
 	ISO_ASSERT_OK(iso_sensitivity_cached(path, scanner, &grid, mu, 0, 2, &progress, &image, &err), err);
 	CU_ASSERT(memcmp(image->voxels, plain->voxels, iso_grid_voxels(&grid) * sizeof(float)) == 0);
@@ -453,7 +453,7 @@ static void bad_input(void)
 			ISO_BAD_INPUT);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "Bq/mL"));
 	listener heard = {.stop_after = 1};
-	const iso_progress progress = {hear, NULL, &heard};
+	const iso_progress progress = {.report = hear, .user = &heard};
 	CU_ASSERT_EQUAL(iso_sensitivity(scanner, &grid, NULL, 0, 1, &progress, &image, &err), ISO_CANCELLED);
 	CU_ASSERT_PTR_NULL(image);
 	grid.origin_mm[2] = 500; /* the scanner is 12 mm long */

@@ -84,6 +84,8 @@ static void test_good(void)
 	ISO_ASSERT_NEAR(study->grid.origin_mm[2], -29, 1e-12);
 	CU_ASSERT_EQUAL(study->post_filter.kind, ISO_FILTER_GAUSSIAN);
 	CU_ASSERT_EQUAL(study->randoms, ISO_RANDOMS_DELAYED);
+	CU_ASSERT_EQUAL(study->algorithm, ISO_ALGORITHM_OSEM);
+	CU_ASSERT_EQUAL(study->stop_change, 0.0);
 	CU_ASSERT(study->write_dicom);
 	CU_ASSERT_EQUAL_FATAL(count, 1);
 	CU_ASSERT_STRING_EQUAL(rows[0].folder, "M01");
@@ -98,6 +100,24 @@ static void test_good(void)
 	ISO_ASSERT_NEAR(rows[0].dose.relative_uncertainty, 0.03, 1e-15);
 	CU_ASSERT(isnan(rows[0].dose.body_mass_uncertainty_g));
 	free(rows);
+	iso_study_file_free(study);
+}
+
+static void test_penalised(void)
+{
+	iso_study_file *study = NULL;
+	iso_error err;
+	const char *text = with(good_study, "subsets: 5",
+				"subsets: 5\n  algorithm: bsrem\n  beta_mm2: 0.5\n  gamma: 3\n"
+				"  relaxation: 0.2\n  stop_change: 0.001");
+	snprintf(study_path, sizeof study_path, "%s", iso_test_path("study.yaml"));
+	write_text(study_path, text);
+	ISO_ASSERT_OK(iso_study_file_read(study_path, &study, &err), err);
+	CU_ASSERT_EQUAL(study->algorithm, ISO_ALGORITHM_BSREM);
+	CU_ASSERT_EQUAL(study->beta_mm2, 0.5);
+	CU_ASSERT_EQUAL(study->gamma, 3.0);
+	CU_ASSERT_EQUAL(study->relaxation, 0.2);
+	CU_ASSERT_EQUAL(study->stop_change, 0.001);
 	iso_study_file_free(study);
 }
 
@@ -117,6 +137,11 @@ static void test_bad_study(void)
 	    {"calibration_factor: 12.5", "calibration_factor: -1", "calibration_factor", 0},
 	    {"  calibration_factor: 12.5\n", "", "calibration", 0},
 	    {"subsets: 5", "subsets: 0", "subsets", 0},
+	    {"subsets: 5", "subsets: 5\n  algorithm: fbp", "fbp", 0},
+	    {"subsets: 5", "subsets: 5\n  algorithm: mlem", "subsets", 0},
+	    {"subsets: 5", "subsets: 5\n  beta_mm2: 1", "bsrem", 0},
+	    {"subsets: 5", "subsets: 5\n  algorithm: bsrem\n  beta_mm2: -1", "beta_mm2", 0},
+	    {"subsets: 5", "subsets: 5\n  stop_change: 1", "stop_change", 0},
 	};
 	for (size_t b = 0; b < sizeof bad / sizeof *bad; b++) {
 		iso_study_file *study = NULL;
@@ -219,10 +244,8 @@ static void test_exclusion_and_dose_file(void)
 }
 
 static const iso_test tests[] = {
-    {"a study and its table are read", test_good},
-    {"mistakes in study.yaml", test_bad_study},
-    {"mistakes in the subjects table", test_bad_table},
-    {"one folder per scan", test_one_scan_per_folder},
-    {"exclusion and dose file", test_exclusion_and_dose_file},
+    {"a study and its table are read", test_good},     {"a penalised reconstruction", test_penalised},
+    {"mistakes in study.yaml", test_bad_study},        {"mistakes in the subjects table", test_bad_table},
+    {"one folder per scan", test_one_scan_per_folder}, {"exclusion and dose file", test_exclusion_and_dose_file},
 };
 ISO_TEST_MAIN("study files", tests)

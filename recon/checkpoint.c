@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "recon/checkpoint.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/cache.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/output.h"
+#include "isotrace/version.h"
+#include "recon/sheaf.h"
+
+/* To be raised whenever the same options give other bits. */
+static const uint64_t algorithm_version = 2;
+/* An image that took less is not worth a file. */
+static const double short_s = 0.5;
+enum { STATE_FLOATS = (sizeof(iso_solution) + sizeof(float) - 1) / sizeof(float) };
+
+static double now_s(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void note(const iso_checkpoint *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(const iso_checkpoint *c, const char *format, ...)
+{
+	if (!c->progress || !c->progress->note) return;
+	char line[PATH_MAX + 1800];
+	va_list values;
+	va_start(values, format);
+	vsnprintf(line, sizeof line, format, values);
+	va_end(values);
+	c->progress->note(c->progress->user, line);
+}
+
+/* Tells one list of events from another; nobody forges one, so that a fast mixing of their bits is enough (the
+ * finaliser of SplitMix64, chained). */
+static uint64_t mix(uint64_t state, uint64_t word)
+{
+	state = (state ^ word) + UINT64_C(0x9E3779B97F4A7C15);
+	state = (state ^ (state >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	state = (state ^ (state >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return state ^ (state >> 31);
+}
+
+static iso_status hash_events(iso_hash *hash, iso_events *events, iso_error *err)
+{
+	enum { BATCH = 16384 };
+	iso_event *batch = malloc(BATCH * sizeof *batch);
+	if (!batch) return iso_fail_memory(err, "events", BATCH * sizeof *batch);
+	uint64_t state[2] = {1, 2}, total = 0;
+	size_t count = 1;
+	iso_status status = iso_events_seek(events, 0, err);
+	while (status == ISO_OK && count) {
+		status = iso_events_read(events, batch, BATCH, &count, err);
+		for (size_t n = 0; status == ISO_OK && n < count; n++) {
+			const iso_event *e = batch + n;
+			const uint64_t rest = (uint64_t)(uint16_t)e->tof_bin << 16 | (uint64_t)e->kind << 8 | e->window;
+			state[0] = mix(state[0], (uint64_t)e->element[0] << 32 | e->element[1]);
+			state[1] = mix(state[1], (uint64_t)e->time_ms << 32 | rest);
+		}
+		total += status == ISO_OK ? count : 0;
+	}
+	free(batch);
+	iso_hash_u64(hash, total);
+	iso_hash_u64(hash, state[0]);
+	iso_hash_u64(hash, state[1]);
+	return status;
+}
+
+static void hash_grid(iso_hash *hash, const iso_grid *grid)
+{
+	for (int a = 0; a < 3; a++) {
+		iso_hash_u64(hash, grid->size[a]);
+		iso_hash_double(hash, grid->voxel_mm[a]);
+		iso_hash_double(hash, grid->origin_mm[a]);
+		for (int b = 0; b < 3; b++) iso_hash_double(hash, grid->direction[a][b]);
+	}
+}
+
+/* What the images depend on; what is done with them afterwards (filter, calibration) is not kept. */
+static void hash_options(iso_hash *hash, const iso_recon_options *o)
+{
+	hash_grid(hash, &o->grid);
+	const uint64_t whole[] = {o->algorithm,         o->iterations,       o->subsets,       o->positron_range,
+				  o->randoms,           o->decay_correction, o->replicates,    o->frames,
+				  o->sensitivity_lines, o->mu != NULL,       o->frame != NULL, o->nuclide != NULL};
+	const double numbers[] = {o->beta_mm2, o->gamma, o->relaxation, o->stop_change, o->psf_fwhm_mm};
+	for (size_t n = 0; n < sizeof whole / sizeof *whole; n++) iso_hash_u64(hash, whole[n]);
+	for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) iso_hash_double(hash, numbers[n]);
+	for (size_t f = 0; o->frame && f < o->frames; f++) {
+		iso_hash_double(hash, o->frame[f].start_s);
+		iso_hash_double(hash, o->frame[f].duration_s);
+	}
+	if (o->nuclide) {
+		iso_hash_text(hash, o->nuclide->name);
+		iso_hash_double(hash, o->nuclide->half_life_s);
+	}
+	if (o->mu) {
+		hash_grid(hash, &o->mu->grid);
+		iso_hash_bytes(hash, o->mu->voxels, iso_grid_voxels(&o->mu->grid) * sizeof *o->mu->voxels);
+	}
+}
+
+static iso_status find_fingerprint(iso_events *events, const iso_recon_options *options, char hex[65], iso_error *err)
+{
+	char scanner[65];
+	iso_hash hash;
+	iso_scanner_hash(iso_events_scanner(events), scanner);
+	iso_hash_begin(&hash);
+	iso_hash_text(&hash, "isotrace " ISO_VERSION);
+	iso_hash_u64(&hash, algorithm_version);
+	/* other processors may round otherwise */
+	iso_hash_text(&hash, iso_kernels_choose(NULL)->name);
+	iso_hash_text(&hash, scanner);
+	iso_hash_double(&hash, iso_events_acquisition(events)->duration_s);
+	hash_options(&hash, options);
+	iso_status status = ISO_OK;
+	if (options->events_id)
+		iso_hash_text(&hash, options->events_id);
+	else
+		status = hash_events(&hash, events, err);
+	iso_hash_end(&hash, hex);
+	return status;
+}
+
+/* 64 hex digits and ".cache", or the rest of a killed writer of one. */
+static bool is_entry(const char *name)
+{
+	const size_t digits = strspn(name, "0123456789abcdef");
+	return strncmp(name, ".part-", 6) == 0 || (digits == 64 && strcmp(name + digits, ".cache") == 0);
+}
+
+/* Returns how many entries there were. */
+static size_t remove_entries(const char *folder)
+{
+	DIR *list = opendir(folder);
+	char path[PATH_MAX];
+	size_t count = 0;
+	if (!list) return 0;
+	for (const struct dirent *entry; (entry = readdir(list)) != NULL;) {
+		const int n = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+		if (is_entry(entry->d_name) && n > 0 && (size_t)n < sizeof path && unlink(path) == 0) count++;
+	}
+	closedir(list);
+	return count;
+}
+
+void iso_recon_checkpoint_remove(const char *folder)
+{
+	(void)remove_entries(folder);
+	(void)rmdir(folder); /* fails when it holds other things, or is not there: as it should be */
+}
+
+iso_status iso_checkpoint_open(iso_events *events, const iso_recon_options *options, iso_checkpoint *out,
+			       iso_error *err)
+{
+	*out = (iso_checkpoint){.folder = options->checkpoint,
+				.every_s = options->checkpoint_every_s,
+				.voxels = iso_grid_voxels(&options->grid),
+				.progress = options->progress};
+	if (!out->folder) return ISO_OK;
+	out->packed = malloc((out->voxels + STATE_FLOATS) * sizeof *out->packed);
+	if (!out->packed)
+		return iso_fail_memory(err, "the checkpoint", (out->voxels + STATE_FLOATS) * sizeof *out->packed);
+	const iso_status status = find_fingerprint(events, options, out->fingerprint, err);
+	if (status != ISO_OK) return status;
+	float begun;
+	out->begun = iso_cache_load(out->folder, out->fingerprint, &begun, 1);
+	if (!out->begun && remove_entries(out->folder))
+		note(out, "%s: the checkpoint is damaged or of another reconstruction, and is not used", out->folder);
+	out->kept_s = out->image_s = now_s();
+	return ISO_OK;
+}
+
+void iso_checkpoint_close(iso_checkpoint *checkpoint)
+{
+	free(checkpoint->packed);
+	*checkpoint = (iso_checkpoint){0};
+}
+
+static void find_key(const iso_checkpoint *c, size_t image, char hex[65])
+{
+	iso_hash hash;
+	iso_hash_begin(&hash);
+	iso_hash_text(&hash, c->fingerprint);
+	iso_hash_u64(&hash, image);
+	iso_hash_end(&hash, hex);
+}
+
+void iso_checkpoint_load(iso_checkpoint *c, size_t image, const char *label, float *x, iso_solution *solution)
+{
+	char key[65], path[PATH_MAX];
+	*solution = (iso_solution){0};
+	c->image_s = now_s();
+	if (!c->begun) return;
+	find_key(c, image, key);
+	if (iso_cache_load(c->folder, key, c->packed, c->voxels + STATE_FLOATS)) {
+		memcpy(x, c->packed, c->voxels * sizeof *x);
+		memcpy(solution, c->packed + c->voxels, sizeof *solution);
+		note(c, "%sresumed after iteration %llu", label, (unsigned long long)solution->iterations);
+		return;
+	}
+	const int n = snprintf(path, sizeof path, "%s/%s.cache", c->folder, key);
+	if (n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0)
+		note(c, "%sthe checkpoint %s is damaged; begun anew", label, path);
+}
+
+static iso_status write_entry(iso_checkpoint *c, size_t image, const iso_solution *solution, const float *x,
+			      iso_error *err)
+{
+	static const float mark = 1;
+	char key[65];
+	find_key(c, image, key);
+	memset(c->packed + c->voxels, 0, STATE_FLOATS * sizeof *c->packed);
+	memcpy(c->packed, x, c->voxels * sizeof *x);
+	memcpy(c->packed + c->voxels, solution, sizeof *solution);
+	iso_status status = c->begun ? ISO_OK : iso_cache_store(c->folder, c->fingerprint, &mark, 1, err);
+	c->begun |= status == ISO_OK;
+	return status == ISO_OK ? iso_cache_store(c->folder, key, c->packed, c->voxels + STATE_FLOATS, err) : status;
+}
+
+void iso_checkpoint_keep(iso_checkpoint *c, size_t image, const iso_solution *solution, const float *x, bool last)
+{
+	if (!c->folder) return;
+	const double start = now_s(), least = fmax(c->every_s, 10 * c->cost_s);
+	const bool due = start - c->kept_s >= least;
+	/* A finished image is worth more than a short time: many images may each take less than the interval. */
+	if (!due && !(last && start - c->image_s >= fmax(short_s, 10 * c->cost_s))) return;
+	iso_error why;
+	if (write_entry(c, image, solution, x, &why) != ISO_OK) {
+		char text[1600];
+		note(c, "no checkpoint is kept: %s", iso_error_text(&why, text, sizeof text));
+		c->folder = NULL;
+		return;
+	}
+	c->kept_s = now_s();
+	/* every_s 0 means every iteration, however long that takes */
+	c->cost_s = c->every_s > 0 ? c->kept_s - start : 0;
+}
