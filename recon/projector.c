@@ -205,17 +205,18 @@ static iso_status make_copies(iso_projector *projector, int copies, iso_error *e
 /* The work of a call: lines, or a block of sheaves. */
 typedef struct lines_job {
 	iso_projector *projector;
-	const iso_joseph *joseph;    /* of the images that lines are walked through */
-	const iso_line *line;        /* NULL: a block */
-	const iso_line_block *block; /* NULL: single lines */
-	const float *factors;        /* adjoint */
-	float *values;               /* forward */
-	iso_traffic *traffic;        /* only count */
+	const iso_joseph *joseph;       /* of the images that lines are walked through */
+	const iso_line *line;           /* NULL: a block */
+	const iso_line_block *block;    /* NULL: single lines */
+	const float *factors;           /* adjoint */
+	const iso_axial_spread *spread; /* of its lines; NULL: none */
+	float *values;                  /* forward */
+	iso_traffic *traffic;           /* only count */
 	size_t count, chunk;
 } lines_job;
 
 /* One line on its own: value out, or factor in. */
-static void walk_line(const lines_job *job, const iso_line *line, size_t number, float *image)
+static void walk_one_line(const lines_job *job, const iso_line *line, size_t number, float *image)
 {
 	const iso_joseph *joseph = job->joseph;
 	iso_ray ray;
@@ -231,6 +232,27 @@ static void walk_line(const lines_job *job, const iso_line *line, size_t number,
 		iso_ray_adjoint(joseph, &ray, job->factors[number], image);
 }
 
+/* Likewise, or some of the lines that it stands for, evenly chosen: every start once and every end once. */
+static void walk_line(const lines_job *job, const iso_line *line, size_t number, float *image)
+{
+	const iso_axial_spread *spread = job->spread;
+	if (!spread) {
+		walk_one_line(job, line, number, image);
+		return;
+	}
+	const int count = spread->count;
+	const float share = job->factors[number] / (float)count;
+	for (int n = 0; n < count && share != 0; n++) {
+		iso_line one = *line;
+		iso_ray ray;
+		/* twice the number, modulo one that 2 does not divide: a permutation */
+		const int partner = count % 2 ? (2 * n + 1) % count : 2 * (n + 1) % (count + 1) - 1;
+		one.start_mm[2] += spread->offset_mm[n];
+		one.end_mm[2] += spread->offset_mm[partner];
+		if (iso_ray_begin(job->joseph, &one, &ray)) iso_ray_adjoint(job->joseph, &ray, share, image);
+	}
+}
+
 /* The lines in `ends`, which are lines base + number[] of the block, all between the same two columns. */
 static void walk_sheaf(const lines_job *job, const iso_sheaf *sheaf, size_t base, iso_sheaf_ends *ends,
 		       iso_sheaf_work *work, float *image)
@@ -244,7 +266,7 @@ static void walk_sheaf(const lines_job *job, const iso_sheaf *sheaf, size_t base
 		else if (job->values)
 			kernels->sheaf_forward(job->joseph, work, image, job->values + base);
 		else
-			kernels->sheaf_adjoint(job->joseph, work, job->factors + base, image);
+			kernels->sheaf_adjoint(job->joseph, work, job->spread, job->factors + base, image);
 		return;
 	}
 	for (int n = 0; n < ends->count; n++) {
@@ -434,6 +456,16 @@ iso_status iso_projector_forward_block(iso_projector *projector, const iso_line_
 	lines_job job = block_job(projector, block);
 	job.values = values;
 	return run_forward(&job, voxels, err);
+}
+
+iso_status iso_projector_adjoint_spread(iso_projector *projector, const iso_line_block *block,
+					const iso_axial_spread *spread, const float *values, float *voxels,
+					iso_error *err)
+{
+	lines_job job = block_job(projector, block);
+	job.factors = values;
+	job.spread = spread && spread->count > 1 ? spread : NULL;
+	return run_adjoint(&job, voxels, err);
 }
 
 iso_status iso_projector_adjoint_block(iso_projector *projector, const iso_line_block *block, const float *values,

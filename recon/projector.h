@@ -18,6 +18,12 @@ iso_status iso_projector_forward_block(iso_projector *projector, const iso_line_
 				       float *values, iso_error *err);
 iso_status iso_projector_adjoint_block(iso_projector *projector, const iso_line_block *block, const float *values,
 				       float *voxels, iso_error *err);
+/* The adjoint where every line stands for several: value n is divided among them. No offset may be larger than ISO_SHEAF_REACH - 1 voxels.
+ * In sheaves all of them are put into the image's rows, by linear interpolation a second time; for lines on their own count
+ * evenly chosen ones of the count * count. */
+iso_status iso_projector_adjoint_spread(iso_projector *projector, const iso_line_block *block,
+					const iso_axial_spread *spread, const float *values, float *voxels,
+					iso_error *err);
 
 /* What one pass forward and one back over a block load and store; for the bench. */
 iso_traffic iso_projector_block_traffic(iso_projector *projector, const iso_line_block *block);

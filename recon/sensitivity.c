@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The sensitivity image: back projection of m_i over every pair of elements that can be in coincidence, or over an even sample of
- * them. Pairs are taken sheaf by sheaf (recon/line_block.h); a sample takes every p-th row of the one column with every q-th of the other,
- * each pair counting p q times, and begins at other rows in every sheaf, so that neighbouring sheaves fill one another's gaps. */
+ * The sensitivity image: back projection of m_i over every pair of elements that can be in coincidence, sheaf by sheaf
+ * (recon/line_block.h), or over fewer lines that stand for all of them. Where elements stand in columns, rows are taken together in groups and the
+ * line between two groups is spread as the lines between their elements are (recon/row_groups.h). Otherwise it is an even sample:
+ * every p-th element of one run with every q-th of another, each pair counting p q times, beginning at another one for every pair of
+ * runs, so that neighbours fill one another's gaps. */
 #include "recon/sensitivity.h"
 
 #include <math.h>
@@ -17,9 +19,10 @@
 #include "core/random.h"
 #include "recon/geometry.h"
 #include "recon/projector.h"
+#include "recon/row_groups.h"
 
 enum {
-	algorithm_version = 2, /* part of the cache's key: raise it when the image changes for the same input */
+	algorithm_version = 3, /* part of the cache's key: raise it when the image changes for the same input */
 	batch_lines = 1 << 21, /* lines of a batch, unless one sheaf alone has more */
 	batch_sheaves = 1 << 16,
 	pilot_pairs = 65536,
@@ -33,6 +36,7 @@ typedef struct sensitivity {
 	const iso_scanner *scanner;
 	const iso_image *mu;
 	const iso_columns *columns;
+	iso_row_groups *groups; /* NULL: every element for itself; else scanner and columns are theirs */
 	iso_projector *projector, *attenuation; /* attenuation NULL: none */
 	double box_mm[2][3];                    /* outside it no line meets a voxel */
 	uint32_t pairs;                         /* of columns */
@@ -124,9 +128,10 @@ static size_t fill_sheaf(sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uin
 			if (columns->planar ? !is_level(self->box_mm, from, to, low, high)
 					    : !meets_box(self->box_mm, from, to))
 				continue;
-			const double factor =
-			    weight * iso_pair_factor(self->scanner, columns->element[columns->first[a] + i],
-						     columns->element[columns->first[b] + j]);
+			const uint32_t e = columns->element[columns->first[a] + i],
+				       f = columns->element[columns->first[b] + j];
+			const double pairs = self->groups ? iso_row_groups_pairs(self->groups, e, f) : weight;
+			const double factor = pairs > 0 ? pairs * iso_pair_factor(self->scanner, e, f) : 0;
 			if (!(factor > 0)) continue;
 			row[count][0] = (uint16_t)i;
 			row[count][1] = (uint16_t)j;
@@ -183,7 +188,8 @@ static iso_status project_batch(sensitivity *self, iso_error *err)
 		for (ptrdiff_t n = 0; n < count; n++)
 			self->factors[n] = (float)((double)self->factors[n] * exp(-0.1 * (double)self->depths[n]));
 	}
-	return iso_projector_adjoint_block(self->projector, &block, self->factors, self->voxels, err);
+	return iso_projector_adjoint_spread(self->projector, &block, self->groups ? &self->groups->spread : NULL,
+					    self->factors, self->voxels, err);
 }
 
 static iso_status project_all(sensitivity *self, iso_error *err)
@@ -208,12 +214,11 @@ static iso_status project_all(sensitivity *self, iso_error *err)
 	return status;
 }
 
-/* Which rows to take for about `lines` lines that meet the grid, from the share of such pairs in a pilot sample. */
-static void choose_strides(sensitivity *self, uint64_t lines)
+/* How many pairs that meet the grid there are for each of `lines`, from their share in a pilot sample. */
+static double pairs_per_line(sensitivity *self, uint64_t lines)
 {
 	const uint64_t elements = self->scanner->elements, all = elements * (elements - 1) / 2;
-	self->stride[0] = self->stride[1] = 1;
-	if (lines == 0 || lines >= all) return;
+	if (lines == 0 || lines >= all) return 1;
 	uint64_t met = 0;
 	for (uint64_t n = 0; n < pilot_pairs; n++) {
 		iso_random random = iso_random_begin(pilot_seed, n);
@@ -224,7 +229,33 @@ static void choose_strides(sensitivity *self, uint64_t lines)
 				 self->scanner->position_mm + 3 * (size_t)b) &&
 		       iso_scanner_pair_allowed(self->scanner, a, b);
 	}
-	const double ratio = (double)all * (double)met / pilot_pairs / (double)lines;
+	return (double)all * (double)met / pilot_pairs / (double)lines;
+}
+
+/* Takes as many rows together as the lines wanted allow; not more than the panels reach. */
+static iso_status group_rows(sensitivity *self, double ratio, const iso_grid *grid, iso_error *err)
+{
+	const iso_columns *fine = self->columns;
+	uint32_t rows = (uint32_t)fmin(fmin(ISO_GROUP_ROWS, fine->most_rows / 2.0), fmax(1, rint(sqrt(ratio))));
+	for (; rows > 1; rows--) {
+		const iso_status status = iso_row_groups_create(self->scanner, fine, rows, &self->groups, err);
+		if (status != ISO_OK) return status;
+		if (self->groups->columns->planar && self->groups->half_mm <= (ISO_SHEAF_REACH - 1) * grid->voxel_mm[2])
+			break;
+		iso_row_groups_free(self->groups);
+		self->groups = NULL;
+	}
+	if (!self->groups) return ISO_OK;
+	self->scanner = self->groups->scanner;
+	self->columns = self->groups->columns;
+	/* lines that pass by may still reach in */
+	self->box_mm[0][2] -= self->groups->half_mm;
+	self->box_mm[1][2] += self->groups->half_mm;
+	return ISO_OK;
+}
+
+static void choose_strides(sensitivity *self, double ratio)
+{
 	const double most = self->columns->most_rows;
 	for (int side = 0; side < 2; side++) {
 		const double wanted = side ? ratio / self->stride[0] : sqrt(ratio);
@@ -260,7 +291,12 @@ static iso_status prepare(sensitivity *self, const iso_grid *grid, uint64_t sens
 		self->box_mm[0][k] = grid->origin_mm[k] - grid->voxel_mm[k];
 		self->box_mm[1][k] = grid->origin_mm[k] + grid->voxel_mm[k] * (double)grid->size[k];
 	}
-	choose_strides(self, sensitivity_lines);
+	const double ratio = pairs_per_line(self, sensitivity_lines);
+	self->stride[0] = self->stride[1] = 1;
+	if (!self->columns->planar) choose_strides(self, ratio);
+	if (self->columns->planar) status = group_rows(self, ratio, grid, err);
+	if (status != ISO_OK) return status;
+	self->pairs = iso_columns_pairs(self->columns);
 	const size_t largest = (size_t)self->columns->most_rows * self->columns->most_rows;
 	self->room = largest > batch_lines ? largest : batch_lines;
 	self->sheaf = malloc((batch_sheaves + 1) * sizeof *self->sheaf);
@@ -290,7 +326,6 @@ iso_status iso_sensitivity(const iso_scanner *scanner, const iso_grid *grid, con
 	if (status == ISO_OK) status = iso_columns_create(scanner, &columns, err);
 	if (status == ISO_OK) {
 		self.columns = columns;
-		self.pairs = iso_columns_pairs(columns);
 		self.voxels = image->voxels;
 		status = prepare(&self, grid, sensitivity_lines, err);
 	}
@@ -301,6 +336,7 @@ iso_status iso_sensitivity(const iso_scanner *scanner, const iso_grid *grid, con
 	free(self.depths);
 	iso_projector_free(self.projector);
 	iso_projector_free(self.attenuation);
+	iso_row_groups_free(self.groups);
 	iso_columns_free(columns);
 	if (status == ISO_OK)
 		*out = image;

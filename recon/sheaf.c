@@ -25,7 +25,7 @@ iso_status iso_sheaf_work_create(const int size[3], iso_sheaf_work **out, iso_er
 		     sums = (size_t)ISO_SHEAF_LINES * ISO_SHEAF_PADDING * sizeof(float);
 	const size_t blocks = most / 4 + 1, begins = (blocks + 1) * sizeof(int),
 		     lists = (blocks * ISO_SHEAF_LINES + 1) * sizeof(uint16_t);
-	const size_t bytes = 2 * (offsets + weights) + panel + sums + begins + lists + 10 * LINE;
+	const size_t bytes = 2 * (offsets + weights) + 2 * panel + sums + begins + lists + 11 * LINE;
 	*out = NULL;
 	iso_sheaf_work *work = calloc(1, sizeof *work);
 	char *memory = work ? calloc(1, bytes) : NULL;
@@ -36,6 +36,7 @@ iso_status iso_sheaf_work_create(const int size[3], iso_sheaf_work **out, iso_er
 	work->memory = memory;
 	memory += (LINE - (uintptr_t)memory % LINE) % LINE;
 	work->panel = (float *)take(&memory, panel);
+	work->wide = (float *)take(&memory, panel);
 	work->sums = (float *)take(&memory, sums);
 	work->begin = (int *)take(&memory, begins);
 	work->which = (uint16_t *)take(&memory, lists);

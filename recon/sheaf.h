@@ -13,8 +13,10 @@
 enum {
 	ISO_SHEAF_LINES = 512,  /* lines that share one making of the panel, at most */
 	ISO_SHEAF_PADDING = 16, /* images have z rows of a multiple of this; panels are as many planes */
-	ISO_SHEAF_GUARD = 24,   /* empty rows on either side of a panel: more than a line moves within a block */
-	ISO_SHEAF_STEPS = 18    /* a line that is not steep crosses fewer voxels than this within a block */
+	ISO_SHEAF_REACH = 12,   /* voxels that a line may be spread to either side along z */
+	ISO_SHEAF_GUARD =
+	    48, /* empty rows on either side of a panel: more than a line moves within a block, and reach */
+	ISO_SHEAF_STEPS = 18 /* a line that is not steep crosses fewer voxels than this within a block */
 };
 
 /* Where the plane of a sheaf meets the grid. */
@@ -51,12 +53,19 @@ typedef struct iso_sheaf_ends {
 	uint16_t number[ISO_SHEAF_LINES];                         /* what iso_sheaf_lines calls the line */
 } iso_sheaf_ends;
 
+/* A line that stands for count x count lines, whose starts and ends lie at these distances along z from its own. */
+typedef struct iso_axial_spread {
+	int count;
+	const float *offset_mm; /* [count] */
+} iso_axial_spread;
+
 /* What a kernel works with; one per thread. */
 typedef struct iso_sheaf_work {
 	iso_sheaf_walk walk;
 	iso_sheaf_lines lines;
 	float *panel; /* (z + 2 guards) x lanes */
 	float *sums;  /* ISO_SHEAF_LINES x lanes */
+	float *wide;  /* like panel, when lines are spread */
 	/* with TOF: the lines that have a part in each block, block after block */
 	uint16_t *which;
 	int *begin; /* [blocks + 1] in which[] */
@@ -79,7 +88,9 @@ typedef struct iso_kernels {
 	/* Lines that are not steep into work->lines, for the walk in work->walk. */
 	void (*sheaf_set_lines)(const iso_joseph *joseph, iso_sheaf_work *work, const iso_sheaf_ends *ends);
 	void (*sheaf_forward)(const iso_joseph *joseph, iso_sheaf_work *work, const float *image, float *values);
-	void (*sheaf_adjoint)(const iso_joseph *joseph, iso_sheaf_work *work, const float *values, float *image);
+	/* spread NULL: none. At most ISO_SHEAF_REACH voxels. */
+	void (*sheaf_adjoint)(const iso_joseph *joseph, iso_sheaf_work *work, const iso_axial_spread *spread,
+			      const float *values, float *image);
 	/* Adds what the two would move. */
 	void (*sheaf_traffic)(const iso_joseph *joseph, iso_sheaf_work *work, iso_traffic *traffic);
 	/* The inner planes of a ray along x or y, in an image whose rows run along z; without step_mm. */

@@ -30,8 +30,9 @@ typedef struct block {
 __attribute__((always_inline)) static inline void place_lines(block *restrict b, int z_size, bool all)
 {
 	const iso_sheaf_lines *l = b->lines;
-	const float plane = (float)b->plane, top = (float)z_size, bottom = -ISO_SHEAF_STEPS;
-	int lowest = z_size, highest = -ISO_SHEAF_STEPS;
+	const float plane = (float)b->plane, top = (float)(z_size + ISO_SHEAF_REACH),
+		    bottom = -(ISO_SHEAF_STEPS + ISO_SHEAF_REACH);
+	int lowest = z_size + ISO_SHEAF_REACH, highest = -ISO_SHEAF_STEPS - ISO_SHEAF_REACH;
 	for (int c = 0; c < b->count; c++) {
 		const int k = all ? c : b->which[c];
 		const float at = l->z[k] + l->slope[k] * plane, fall = l->slope[k] * (LANES - 1);
@@ -65,8 +66,8 @@ static void list_lines(iso_sheaf_work *work)
 	begin[0] = 0;
 }
 
-/* False when no line meets the image in the block. */
-static bool block_begin(block *b, const iso_sheaf_work *work, int plane, int z_size)
+/* False when no line comes nearer to the image than `reach` in the block. */
+static bool block_begin(block *b, const iso_sheaf_work *work, int plane, int z_size, int reach)
 {
 	b->plane = plane;
 	if (b->tof->terms) {
@@ -79,8 +80,9 @@ static bool block_begin(block *b, const iso_sheaf_work *work, int plane, int z_s
 		b->count = b->lines->count;
 		place_lines(b, z_size, true);
 	}
-	b->z_begin = b->lowest < 0 ? 0 : b->lowest / LANES * LANES;
-	b->z_end = b->highest > z_size ? z_size : b->highest;
+	const int from = b->lowest - reach, to = b->highest + reach;
+	b->z_begin = from < 0 ? 0 : from / LANES * LANES;
+	b->z_end = to > z_size ? z_size : to;
 	return b->z_begin < b->z_end;
 }
 
@@ -233,7 +235,7 @@ static void sheaf_forward(const iso_joseph *joseph, iso_sheaf_work *work, const 
 	if (b.tof->terms) list_lines(work);
 	memset(work->sums, 0, (size_t)l->count * LANES * sizeof(float));
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, work, plane, joseph->size[2])) continue;
+		if (!block_begin(&b, work, plane, joseph->size[2], 0)) continue;
 		fill_panel(&b, &work->walk, image);
 		if (b.tof->terms)
 			all_forward(&b, true, work->sums);
@@ -244,24 +246,70 @@ static void sheaf_forward(const iso_joseph *joseph, iso_sheaf_work *work, const 
 		values[l->number[k]] = l->step_mm[k] * lanes_sum(lanes_load(work->sums + (ptrdiff_t)k * LANES));
 }
 
-static void sheaf_adjoint(const iso_joseph *joseph, iso_sheaf_work *work, const float *values, float *image)
+/* How far a spread reaches, in whole voxels. */
+static int reach_of(const iso_joseph *joseph, const iso_axial_spread *spread)
+{
+	float widest = 0;
+	for (int n = 0; n < spread->count; n++) widest = fmaxf(widest, fabsf(spread->offset_mm[n]));
+	return (int)ceil((double)widest / joseph->voxel_mm[2]);
+}
+
+/* Rows of b->panel over the rows around them, as the lines that each stands for lie around it: into b->panel of its own. */
+static void spread_lines(block *b, const iso_joseph *joseph, const iso_sheaf_walk *walk, const iso_axial_spread *spread,
+			 int reach, float *wide)
+{
+	enum { MOST = 2 * ISO_SHEAF_REACH + 2 };
+	float tap[MOST][LANES];
+	memset(tap, 0, sizeof tap);
+	const double share = 1.0 / ((double)spread->count * spread->count), per_voxel = 1 / joseph->voxel_mm[2];
+	for (int p = 0; p < LANES; p++) {
+		const double at = (walk->first + b->plane + p - walk->start) / walk->length;
+		for (int n = 0; n < spread->count; n++)
+			for (int m = 0; m < spread->count; m++) {
+				const double shift =
+				    ((1 - at) * (double)spread->offset_mm[n] + at * (double)spread->offset_mm[m]) *
+					per_voxel +
+				    reach;
+				const int k = shift > 0 ? (int)shift : 0;
+				tap[k][p] += (float)(share * (1 - (shift - k)));
+				tap[k + 1][p] += (float)(share * (shift - k));
+			}
+	}
+	for (int z = b->z_begin; z < (b->z_end + LANES - 1) / LANES * LANES; z++) {
+		lanes sum = lanes_all(0);
+		/* a row's own tap is `reach`; it comes from the row that lies as much lower as it is shifted up */
+		const float *from = b->panel + (ptrdiff_t)(z + reach + ISO_SHEAF_GUARD) * LANES;
+		for (int k = 0; k <= 2 * reach; k++)
+			sum = sum + lanes_load(tap[k]) * lanes_load(from - (ptrdiff_t)k * LANES);
+		lanes_store(wide + (ptrdiff_t)(z + ISO_SHEAF_GUARD) * LANES, sum);
+	}
+}
+
+static void sheaf_adjoint(const iso_joseph *joseph, iso_sheaf_work *work, const iso_axial_spread *spread,
+			  const float *values, float *image)
 {
 	const iso_sheaf_lines *l = &work->lines;
+	const int z_size = joseph->size[2], reach = spread ? reach_of(joseph, spread) : 0;
 	block b = {.lines = l, .tof = &joseph->series, .panel = work->panel};
 	float *factors = work->sums;
 	if (b.tof->terms) list_lines(work);
 	for (int k = 0; k < l->count; k++) factors[k] = l->step_mm[k] * values[l->number[k]];
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, work, plane, joseph->size[2])) continue;
-		clear_rows(&b, b.z_begin, b.z_end + LANES);
+		if (!block_begin(&b, work, plane, z_size, reach)) continue;
+		clear_rows(&b, b.z_begin - reach, b.z_end + LANES + reach);
 		if (b.tof->terms)
 			all_adjoint(&b, true, factors);
 		else
 			all_adjoint(&b, false, factors);
+		if (spread) {
+			spread_lines(&b, joseph, &work->walk, spread, reach, work->wide);
+			b.panel = work->wide;
+		}
 		spread_panel(&b, &work->walk, image);
+		b.panel = work->panel;
 		/* what went beyond the image is lost; guards are empty again */
 		clear_rows(&b, b.lowest, 0);
-		clear_rows(&b, joseph->size[2], b.highest);
+		clear_rows(&b, z_size, b.highest);
 	}
 }
 
@@ -271,7 +319,7 @@ static void sheaf_traffic(const iso_joseph *joseph, iso_sheaf_work *work, iso_tr
 	block b = {.lines = &work->lines, .tof = &joseph->series, .panel = work->panel};
 	if (b.tof->terms) list_lines(work);
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, work, plane, joseph->size[2])) continue;
+		if (!block_begin(&b, work, plane, joseph->size[2], 0)) continue;
 		const double rows = b.z_end - b.z_begin;
 		traffic->forward_load_bytes +=
 		    2 * rows * row; /* of the image; back: read the panel, add to the image */
