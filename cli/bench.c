@@ -46,12 +46,18 @@ static double back_share(const bench_result *r)
 	return r->back_bound_s * r->fast.back_per_s;
 }
 
+static json_t *moved_json(const bench_moved *m)
+{
+	return json_pack("{s:f, s:f, s:f, s:f, s:I}", "forward_load_bytes_per_event", m->forward_load_bytes,
+			 "forward_store_bytes_per_event", m->forward_store_bytes, "back_load_bytes_per_event",
+			 m->back_load_bytes, "back_store_bytes_per_event", m->back_store_bytes, "working_set_bytes",
+			 (json_int_t)m->working_set_bytes);
+}
+
 static json_t *result_json(const char *name, bool tof, const bench_settings *settings, const bench_result *r)
 {
 	json_t *traffic =
-	    json_pack("{s:f, s:f, s:f, s:I}", "forward_load_bytes_per_event", r->traffic.forward_load_bytes,
-		      "back_load_bytes_per_event", r->traffic.back_load_bytes, "back_store_bytes_per_event",
-		      r->traffic.back_store_bytes, "working_set_bytes", (json_int_t)r->traffic.working_set_bytes);
+	    json_pack("{s:o, s:o}", "panel", moved_json(&r->traffic.panel), "image", moved_json(&r->traffic.image));
 	json_t *result =
 	    json_pack("{s:s, s:b, s:I, s:I, s:f, s:o, s:o, s:o, s:{s:f, s:f}, s:o, s:{s:f, s:f}, s:{s:f, s:f}}", "case",
 		      name, "tof", (int)tof, "events", (json_int_t)settings->events, "textbook_events",
@@ -80,6 +86,13 @@ static void print_ratio(const char *name, const bench_speed *a, const bench_spee
 	       a->back_per_s / b->back_per_s, a->both_per_s / b->both_per_s);
 }
 
+static void print_moved(const char *name, const bench_moved *m)
+{
+	printf("  %-29s %9.0f B   %9.0f B   loaded and stored, working set %zu KiB\n", name,
+	       m->forward_load_bytes + m->forward_store_bytes, m->back_load_bytes + m->back_store_bytes,
+	       m->working_set_bytes >> 10);
+}
+
 static void print_result(const char *name, bool tof, const bench_settings *settings, const bench_result *r)
 {
 	printf("%s, %s, %d thread%s\n", name, tof ? "TOF" : "non-TOF", settings->threads,
@@ -96,9 +109,8 @@ static void print_result(const char *name, bool tof, const bench_settings *setti
 		print_ratio(title, &r->fast, &r->one_thread);
 	}
 	printf("  %-29s %9.1e     %9.1e\n", "largest relative difference", r->forward_difference, r->back_difference);
-	printf("  %-29s %9.0f B   %9.0f B (load) + %.0f B (store), working set %zu KiB\n", "moved per event",
-	       r->traffic.forward_load_bytes, r->traffic.back_load_bytes, r->traffic.back_store_bytes,
-	       r->traffic.working_set_bytes >> 10);
+	print_moved("moved in the panel, per event", &r->traffic.panel);
+	print_moved("moved in the image, per event", &r->traffic.image);
 	printf("  %-29s %9.1f %%   %9.1f %%\n", "share of the machine's bound", 100 * forward_share(r),
 	       100 * back_share(r));
 	printf("  %-29s %9.3f s\n", "prepared in", r->prepare_s);

@@ -51,10 +51,15 @@ typedef struct bench_data {
 iso_status bench_data_make(const bench_case *which, size_t events, bench_data *data, iso_error *err);
 void bench_data_free(bench_data *data);
 
-/* What one event moves between the kernel and its working set, means over the events. */
+/* What one event moves between the kernel and a working set, means over the events. */
+typedef struct bench_moved {
+	double forward_load_bytes, forward_store_bytes, back_load_bytes, back_store_bytes;
+	size_t working_set_bytes; /* that a thread walks through */
+} bench_moved;
+
+/* The lines' own walks go through a panel; the panel is made from the image, or added to it. */
 typedef struct bench_traffic {
-	double forward_load_bytes, back_load_bytes, back_store_bytes;
-	size_t working_set_bytes; /* that a thread walks through at random: a panel, or the image */
+	bench_moved panel, image;
 } bench_traffic;
 
 /* A projector as the bench sees it. `prepare` takes the leading `count` events of the data and does all that is done once

@@ -89,13 +89,21 @@ static iso_status fast_back(void *self, const float *values, float *voxels, iso_
 	return iso_projector_adjoint_block(state->projector, state->block, values, voxels, err);
 }
 
+static bench_moved per_event(const iso_moved_bytes *all, size_t working_set_bytes, double count)
+{
+	return (bench_moved){.forward_load_bytes = all->forward_load / count,
+			     .forward_store_bytes = all->forward_store / count,
+			     .back_load_bytes = all->back_load / count,
+			     .back_store_bytes = all->back_store / count,
+			     .working_set_bytes = working_set_bytes};
+}
+
 static bench_traffic fast_traffic(const void *self)
 {
 	const fast_state *state = self;
 	const double count = (double)state->block->count;
 	const iso_traffic t = iso_projector_block_traffic(state->projector, state->block);
-	return (bench_traffic){t.forward_load_bytes / count, t.back_load_bytes / count, t.back_store_bytes / count,
-			       t.panel_bytes};
+	return (bench_traffic){per_event(&t.panel, t.panel_bytes, count), per_event(&t.image, t.image_bytes, count)};
 }
 
 static const uint32_t *arrival_order(const void *self)

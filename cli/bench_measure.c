@@ -167,10 +167,16 @@ static iso_status alternate(const bench_data *data, const iso_tof_kernel *tof, c
 				c[k].adjoint_error = adjoint_error(c + k, data, back);
 		}
 		if (round < 0) continue;
-		forward_bound_s[round] =
-		    bench_bound((size_t)traffic->forward_load_bytes, 0, traffic->working_set_bytes, settings->threads);
-		back_bound_s[round] = bench_bound((size_t)traffic->back_load_bytes, (size_t)traffic->back_store_bytes,
-						  traffic->working_set_bytes, settings->threads);
+		forward_bound_s[round] = back_bound_s[round] = 0;
+		for (int part = 0; part < 2; part++) {
+			const bench_moved *moved = part ? &traffic->image : &traffic->panel;
+			forward_bound_s[round] +=
+			    bench_bound((size_t)moved->forward_load_bytes, (size_t)moved->forward_store_bytes,
+					moved->working_set_bytes, settings->threads);
+			back_bound_s[round] +=
+			    bench_bound((size_t)moved->back_load_bytes, (size_t)moved->back_store_bytes,
+					moved->working_set_bytes, settings->threads);
+		}
 	}
 	if (status == ISO_OK) {
 		result->textbook = speed_of(c + textbook, settings->rounds);

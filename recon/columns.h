@@ -28,9 +28,9 @@ typedef struct iso_columns {
 	uint32_t *first;    /* [columns + 1] where column c begins in element[] */
 	uint32_t *element;  /* [elements] column after column, row after row */
 	float *position_mm; /* [3 * elements] in the order of element[] */
-	/* Order of column pairs a <= b in which neighbours are close to one another in space: by angle of the line from a to b, then by its
-	 * distance from the axis, to and fro. rank[iso_columns_number(a, b)]; NULL when there are too many pairs: then the pair's number
-	 * itself is its rank. */
+	/* Order of column pairs a <= b in which neighbours are close to one another in space: a few neighbouring angles of the line from a
+	 * to b at a time, in bands of its distance from the axis. rank[iso_columns_number(a, b)]; NULL when there are too many pairs:
+	 * then the pair's number itself is its rank. */
 	uint32_t *rank;
 	uint32_t *number; /* of the pair of a rank; NULL when rank is */
 } iso_columns;

@@ -223,9 +223,9 @@ static void walk_one_line(const lines_job *job, const iso_line *line, size_t num
 	const bool meets = iso_ray_begin(joseph, line, &ray);
 	if (job->traffic) {
 		const double bytes = meets ? 4.0 * sizeof(float) * ray.planes : 0;
-		job->traffic->forward_load_bytes += bytes;
-		job->traffic->back_load_bytes += bytes;
-		job->traffic->back_store_bytes += bytes;
+		job->traffic->image.forward_load += bytes;
+		job->traffic->image.back_load += bytes;
+		job->traffic->image.back_store += bytes;
 	} else if (job->values)
 		job->values[number] = meets ? (float)iso_ray_forward(joseph, &ray, image) : 0.0f;
 	else if (meets && job->factors[number] != 0)
@@ -478,8 +478,9 @@ iso_status iso_projector_adjoint_block(iso_projector *projector, const iso_line_
 
 iso_traffic iso_projector_block_traffic(iso_projector *projector, const iso_line_block *block)
 {
-	iso_traffic traffic = {.panel_bytes = (size_t)(projector->joseph.size[2] + 2 * ISO_SHEAF_GUARD) *
-					      (size_t)projector->kernels->lanes * sizeof(float)};
+	const size_t rows = (size_t)(projector->joseph.size[2] + 2 * ISO_SHEAF_GUARD);
+	iso_traffic traffic = {.panel_bytes = rows * (size_t)projector->kernels->lanes * sizeof(float),
+			       .image_bytes = projector->floats * sizeof(float)};
 	lines_job job = block_job(projector, block);
 	job.traffic = &traffic;
 	const size_t chunks = (block->count + job.chunk - 1) / job.chunk;

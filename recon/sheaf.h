@@ -72,10 +72,14 @@ typedef struct iso_sheaf_work {
 	void *memory;
 } iso_sheaf_work;
 
-/* Bytes that kernels load and store, all calls together. */
+/* Bytes that a pass forward and one back load and store. */
+typedef struct iso_moved_bytes {
+	double forward_load, forward_store, back_load, back_store;
+} iso_moved_bytes;
+
 typedef struct iso_traffic {
-	double forward_load_bytes, back_load_bytes, back_store_bytes;
-	size_t panel_bytes; /* of a thread's panel: where most of it goes */
+	iso_moved_bytes panel, image;
+	size_t panel_bytes, image_bytes; /* where that goes: a thread's panel, the image */
 } iso_traffic;
 
 /* A set of kernels for one kind of processor. values[] by number. */

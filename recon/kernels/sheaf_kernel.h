@@ -107,6 +107,18 @@ static void clear_rows(const block *b, int begin, int end)
 		       (size_t)(end - begin) * LANES * sizeof(float));
 }
 
+/* Asks for the image's rows of the next block while there is other work. */
+static inline void fetch_next(const block *b, const iso_sheaf_walk *walk, const float *image)
+{
+	const int first = b->plane + LANES;
+	if (first >= walk->planes) return;
+	for (int p = first; p < first + LANES; p++)
+		for (int z = b->z_begin; z < b->z_end; z += 16) {
+			__builtin_prefetch(image + walk->row[0][p] + z, 0);
+			__builtin_prefetch(image + walk->row[1][p] + z, 0);
+		}
+}
+
 /* The panel's rows [z_begin, z_end) from the image. */
 static void fill_panel(const block *b, const iso_sheaf_walk *walk, const float *image)
 {
@@ -237,6 +249,7 @@ static void sheaf_forward(const iso_joseph *joseph, iso_sheaf_work *work, const 
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
 		if (!block_begin(&b, work, plane, joseph->size[2], 0)) continue;
 		fill_panel(&b, &work->walk, image);
+		fetch_next(&b, &work->walk, image);
 		if (b.tof->terms)
 			all_forward(&b, true, work->sums);
 		else
@@ -297,6 +310,7 @@ static void sheaf_adjoint(const iso_joseph *joseph, iso_sheaf_work *work, const 
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
 		if (!block_begin(&b, work, plane, z_size, reach)) continue;
 		clear_rows(&b, b.z_begin - reach, b.z_end + LANES + reach);
+		fetch_next(&b, &work->walk, image);
 		if (b.tof->terms)
 			all_adjoint(&b, true, factors);
 		else
@@ -321,15 +335,19 @@ static void sheaf_traffic(const iso_joseph *joseph, iso_sheaf_work *work, iso_tr
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
 		if (!block_begin(&b, work, plane, joseph->size[2], 0)) continue;
 		const double rows = b.z_end - b.z_begin;
-		traffic->forward_load_bytes +=
-		    2 * rows * row; /* of the image; back: read the panel, add to the image */
-		traffic->back_load_bytes += 3 * rows * row;
-		traffic->back_store_bytes += 3 * rows * row;
+		/* forward the panel is made from two rows of the image, back it is added to them */
+		traffic->image.forward_load += 2 * rows * row;
+		traffic->image.back_load += 2 * rows * row;
+		traffic->image.back_store += 2 * rows * row;
+		traffic->panel.forward_store += rows * row;
+		traffic->panel.back_load += rows * row;
+		traffic->panel.back_store += rows * row;
 		for (int first = 0, end; first < b.count; first = end) {
 			const int n = steps_of(&b, first, &end);
-			traffic->forward_load_bytes += (end - first) * (2 * (n + 1) + 1) * row;
-			traffic->back_load_bytes += (end - first) * (n + 2) * row;
-			traffic->back_store_bytes += (end - first) * (n + 2) * row;
+			traffic->panel.forward_load += (end - first) * (2 * (n + 1) + 1) * row;
+			traffic->panel.forward_store += (end - first) * row;
+			traffic->panel.back_load += (end - first) * (n + 2) * row;
+			traffic->panel.back_store += (end - first) * (n + 2) * row;
 		}
 	}
 }

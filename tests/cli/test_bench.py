@@ -53,7 +53,7 @@ check('ratios are those of the speeds', all(
 check('both kernels compute the same', all(case['difference'][way] < (4e-3 if case['tof'] else 1e-3)
                                            for case in cases for way in ('forward', 'back')), [case['difference'] for case in cases])
 check('CPU time', all(0 < case[kernel]['cpu_share'] < 1.1 for case in cases for kernel in ('fast', 'textbook', 'fast_one_thread')))
-check('there is something to move', all(case['traffic'][key] > 0 for case in cases for key in (
+check('there is something to move', all(case['traffic']['image'][key] > 0 and case['traffic']['panel'][key] >= 0 for case in cases for key in (
     'forward_load_bytes_per_event', 'back_load_bytes_per_event', 'back_store_bytes_per_event', 'working_set_bytes')))
 check('the bound and its share', all(case['bound_s_per_event'][way] > 0 and abs(
     case['share_of_bound'][way] / (case['bound_s_per_event'][way] * case['fast'][f'{way}_events_per_s']) - 1) < 1e-4

@@ -54,8 +54,9 @@ static void check_columns(const iso_columns *c, const iso_scanner *s)
 }
 
 /* A ring scanner: a column per crystal, the numbers in a ring are the columns' and the rings are the rows. Of 48 crystals the pairs with
- * one a + b mod 48 are parallel: in the order of ranks directions change 48 times at most by 1 (once more where angles wrap), and within
- * one direction the offsets rise or fall. */
+ * one a + b mod 48 are parallel. In the order of ranks eight directions are gone through together, to and fro in bands of six offsets: from
+ * one pair to the next the direction changes by less than sixteen (two times eight), and the offset by no more than two bands (12 of 24
+ * offsets) but where the next eight directions begin. */
 static void test_ring(void)
 {
 	enum { CRYSTALS = 48, RINGS = 5 };
@@ -68,27 +69,24 @@ static void test_ring(void)
 		CU_ASSERT_EQUAL(c->place[e].column, e % CRYSTALS);
 		CU_ASSERT_EQUAL(c->place[e].row, e / CRYSTALS);
 	}
-	int changes = 0, turns = 0, before = -1;
-	double offset = 0, step = 0;
+	int far = 0, leaps = 0;
+	uint32_t last[2] = {0, 0};
 	for (uint32_t rank = 0; rank < CRYSTALS * (CRYSTALS - 1) / 2; rank++) {
 		uint32_t p[2];
 		iso_columns_pair(c, rank, p);
 		CU_ASSERT_FATAL(p[0] < p[1]); /* columns with themselves come last */
-		const int direction = (int)((p[0] + p[1]) % CRYSTALS);
-		const double chord = cos(3.14159265358979 * (p[1] - p[0]) / CRYSTALS) *
-				     (p[0] + p[1] >= CRYSTALS ? -1 : 1); /* distance from the axis over the radius */
-		if (direction != before) {
-			changes++;
-			step = 0;
-		} else {
-			turns += step * (chord - offset) < 0;
-			step = chord - offset;
+		if (rank > 0) {
+			const int turned = abs((int)((p[0] + p[1]) % CRYSTALS) - (int)((last[0] + last[1]) % CRYSTALS));
+			far += turned >= 16 && turned <= CRYSTALS - 16;
+			/* lines a and b of a direction are |(b - a) - (b' - a')| / 2 places apart, or on the axis' other side */
+			const int width = (int)(p[1] - p[0]), other = (int)(last[1] - last[0]);
+			const int apart = abs(width - other), across = abs(CRYSTALS - width - other);
+			leaps += (apart < across ? apart : across) / 2 > 12;
 		}
-		offset = chord;
-		before = direction;
+		memcpy(last, p, sizeof last);
 	}
-	CU_ASSERT(changes <= CRYSTALS + 1);
-	CU_ASSERT(turns <= 1); /* the direction that wraps from pi to 0 may be in two parts */
+	CU_ASSERT_EQUAL(far, 0);
+	CU_ASSERT(leaps <= 2 * CRYSTALS / 8);
 	iso_columns_free(c);
 	iso_scanner_free(s);
 }
