@@ -112,7 +112,6 @@ double bench_bound(size_t load_bytes, size_t store_bytes, size_t working_set_byt
 iso_status bench_write_events(const bench_case *which, bool tof, uint64_t events, const char *path,
 			      const iso_progress *progress, iso_error *err);
 
-double bench_now_s(void);
 double bench_cpu_s(void); /* of all threads of the process */
 
 #endif

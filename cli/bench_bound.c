@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/bench.h"
+#include "core/stopwatch.h"
 
 enum {
 	vectors_per_turn = 8,  /* enough that additions do not wait for one another */
@@ -72,9 +73,9 @@ static int list_streams(bool store, stream *list[widths])
 static double rate_of(stream *run, char *memory, size_t bytes, int threads)
 {
 	run(memory, bytes, 1);
-	double start = bench_now_s();
+	double start = iso_clock_s();
 	run(memory, bytes, 1);
-	const double wanted = try_s / fmax(bench_now_s() - start, 1e-9);
+	const double wanted = try_s / fmax(iso_clock_s() - start, 1e-9);
 	const size_t passes = wanted < 1 ? 1 : (size_t)wanted;
 	double best_s = (double)INFINITY;
 	for (int n = 0; n < tries; n++) {
@@ -83,11 +84,11 @@ static double rate_of(stream *run, char *memory, size_t bytes, int threads)
 		{
 #pragma omp barrier
 #pragma omp master
-			start = bench_now_s();
+			start = iso_clock_s();
 			run(memory + (size_t)omp_get_thread_num() * bytes, bytes, passes);
 #pragma omp barrier
 #pragma omp master
-			end = bench_now_s();
+			end = iso_clock_s();
 		}
 		best_s = fmin(best_s, end - start);
 	}

@@ -6,22 +6,13 @@
 
 #include "cli/bench.h"
 #include "core/error.h"
-
-static double clock_s(clockid_t clock)
-{
-	struct timespec t;
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-double bench_now_s(void)
-{
-	return clock_s(CLOCK_MONOTONIC);
-}
+#include "core/stopwatch.h"
 
 double bench_cpu_s(void)
 {
-	return clock_s(CLOCK_PROCESS_CPUTIME_ID);
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* One kernel in the alternation, with its leading part of the events. */
@@ -50,9 +41,9 @@ static iso_status enter(contender *c, const bench_data *data, const iso_tof_kern
 	c->weights = malloc(c->count * sizeof *c->weights);
 	c->values = malloc(c->count * sizeof *c->values);
 	if (!c->weights || !c->values) return iso_fail_memory(err, "the bench", 2 * c->count * sizeof *c->values);
-	const double start = bench_now_s();
+	const double start = iso_clock_s();
 	const iso_status status = c->engine->prepare(data, c->count, tof, c->threads, &c->state, err);
-	c->prepare_s = bench_now_s() - start;
+	c->prepare_s = iso_clock_s() - start;
 	if (status != ISO_OK) return status;
 	const uint32_t *order = c->engine->order(c->state);
 	for (size_t n = 0; n < c->count; n++) c->weights[n] = data->weights[order ? order[n] : n];
@@ -63,11 +54,11 @@ static iso_status enter(contender *c, const bench_data *data, const iso_tof_kern
 static iso_status lap(contender *c, const bench_data *data, int round, float *back, iso_error *err)
 {
 	memset(back, 0, iso_grid_voxels(&data->grid) * sizeof *back);
-	const double cpu_s = bench_cpu_s(), start = bench_now_s();
+	const double cpu_s = bench_cpu_s(), start = iso_clock_s();
 	iso_status status = c->engine->forward(c->state, data->image, c->values, err);
-	const double middle = bench_now_s();
+	const double middle = iso_clock_s();
 	if (status == ISO_OK) status = c->engine->back(c->state, c->weights, back, err);
-	const double end = bench_now_s();
+	const double end = iso_clock_s();
 	if (round < 0) return status;
 	c->forward_s[round] = middle - start;
 	c->back_s[round] = end - middle;

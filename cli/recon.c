@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/stopwatch.h"
 
 enum {
 	KEY_GRID = 256,
@@ -132,6 +133,8 @@ typedef struct arguments {
 	bool have_grid, have_voxel, have_centre, uncalibrated, json, quiet;
 	bool have_iterations, have_subsets, have_penalty, no_resume;
 	char cache_path[PATH_MAX], checkpoint_path[PATH_MAX];
+	iso_recon_times times;
+	double start_s;    /* of the verb */
 	iso_status status; /* of the first value that is wrong */
 	iso_error err;
 	/* read */
@@ -473,6 +476,12 @@ static void print_result(const arguments *a, const iso_volume *v)
 		      c->dead_time, "decay", c->decay, "branching", c->branching, "calibration", c->calibration,
 		      "resolution", c->resolution, "post_filter", c->post_filter);
 	(void)json_object_set_new(root, "corrections", corrections);
+	const iso_recon_times *t = &a->times;
+	(void)json_object_set_new(root, "seconds",
+				  json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "whole", iso_clock_s() - a->start_s,
+					    "reconstruction", t->whole_s, "sensitivity", t->sensitivity_s,
+					    "waiting_for_events", t->waiting_s, "forward", t->forward_s, "back",
+					    t->back_s));
 	(void)json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	json_decref(root);
@@ -487,6 +496,7 @@ static iso_status reconstruct(arguments *a)
 	iso_status status = iso_hash_file(a->input, sha256, &a->err);
 	if (status != ISO_OK) return status;
 	a->recon.events_id = sha256;
+	a->recon.times = &a->times;
 	status = iso_reconstruct(a->events, &a->recon, &volume, &a->err);
 	if (status != ISO_OK) {
 		if (!a->err.file[0]) snprintf(a->err.file, sizeof a->err.file, "%s", a->input);
@@ -537,7 +547,8 @@ static bool check_algorithm(arguments *a)
 
 int cli_recon(int argc, char **argv)
 {
-	arguments a = {.recon = iso_recon_options_default(), .export = iso_export_options_default()};
+	arguments a = {
+	    .recon = iso_recon_options_default(), .export = iso_export_options_default(), .start_s = iso_clock_s()};
 	a.recon.replicates = 5;
 	a.recon.sensitivity_lines = 20000000;
 	a.recon.checkpoint_every_s = 2;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "isotrace/recon.h"
 #include "isotrace/version.h"
 #include "recon/checkpoint.h"
@@ -63,6 +64,7 @@ typedef struct job {
 	uint64_t iterations;   /* the most that a frame took */
 	double objective;      /* all frames */
 	double worked, work;   /* lines projected; all of them, about */
+	iso_recon_times times;
 } job;
 
 static void note(const job *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -272,7 +274,9 @@ static double effective_s(const job *j, const iso_frame *frame)
 /* The end of reading a frame, and what there is to say about it. */
 static iso_status finish_reading(job *j, iso_error *err)
 {
+	const double start_s = iso_clock_s();
 	const iso_status status = iso_event_store_finish(j->store, err);
+	j->times.waiting_s += iso_clock_s() - start_s;
 	if (status != ISO_OK) return status;
 	iso_event_store_select(j->store, ISO_ALL_EVENTS);
 	const iso_selection_counts counts = iso_event_store_counts(j->store);
@@ -448,8 +452,10 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 	if (status == ISO_OK) status = create_store(j, err);
 	if (status != ISO_OK) return status;
 	begin_frame(j, first_frame);
+	const double start_s = iso_clock_s();
 	status = iso_sensitivity_cached(o->sensitivity_cache, j->scanner, &o->grid, j->mu, o->sensitivity_lines,
 					o->threads, o->progress, &j->sensitivity, err);
+	j->times.sensitivity_s = iso_clock_s() - start_s;
 	return status == ISO_OK ? blur_sensitivity(j, err) : status;
 }
 
@@ -491,8 +497,14 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 		 .acquisition = iso_events_acquisition(events),
 		 .options = options,
 		 .threads = options->threads > 0 ? options->threads : omp_get_max_threads()};
+	const double start_s = iso_clock_s();
 	iso_status status = iso_recon_check(events, options, err);
 	if (status == ISO_OK) status = run(&j, out, err);
+	if (status == ISO_OK && options->times) {
+		iso_system_times(j.system, &j.times.forward_s, &j.times.back_s);
+		j.times.whole_s = iso_clock_s() - start_s;
+		*options->times = j.times;
+	}
 	iso_event_store_free(j.store); /* first: it may still be reading, and ask for factors */
 	iso_checkpoint_close(&j.checkpoint);
 	iso_system_free(j.system);

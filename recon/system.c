@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "recon/filter.h"
 #include "recon/geometry.h"
 #include "recon/projector.h"
@@ -26,6 +27,7 @@ struct iso_system {
 	iso_range_model *range; /* NULL: none */
 	float *scratch;         /* an image */
 	iso_operator image_model, line_model;
+	double forward_s, back_s;
 };
 
 /* The blur of a non-negative image is non-negative; what the transforms' rounding leaves below 0 (1e-7 of the maximum)
@@ -68,14 +70,20 @@ static iso_status blur_adjoint(void *self, const float *y, float *x, iso_error *
 
 static iso_status lines_forward(void *self, const float *x, float *y, iso_error *err)
 {
-	const iso_system *s = self;
-	return iso_projector_forward_block(s->projector, s->block, x, y, err);
+	iso_system *s = self;
+	const double start_s = iso_clock_s();
+	const iso_status status = iso_projector_forward_block(s->projector, s->block, x, y, err);
+	s->forward_s += iso_clock_s() - start_s;
+	return status;
 }
 
 static iso_status lines_adjoint(void *self, const float *y, float *x, iso_error *err)
 {
-	const iso_system *s = self;
-	return iso_projector_adjoint_block(s->projector, s->block, y, x, err);
+	iso_system *s = self;
+	const double start_s = iso_clock_s();
+	const iso_status status = iso_projector_adjoint_block(s->projector, s->block, y, x, err);
+	s->back_s += iso_clock_s() - start_s;
+	return status;
 }
 
 static iso_status create_parts(iso_system *s, const iso_grid *grid, const iso_resolution *resolution, int threads,
@@ -144,6 +152,12 @@ const iso_operator *iso_system_lines(const iso_system *s)
 const iso_columns *iso_system_columns(const iso_system *s)
 {
 	return s->columns;
+}
+
+void iso_system_times(const iso_system *s, double *forward_s, double *back_s)
+{
+	*forward_s = s->forward_s;
+	*back_s = s->back_s;
 }
 
 void iso_system_aim(iso_system *s, const iso_line_block *block)

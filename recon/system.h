@@ -36,4 +36,7 @@ void iso_system_aim(iso_system *system, const iso_line_block *block);
 iso_status iso_system_factors(iso_system *system, const iso_line_block *block, bool attenuation, float *factors,
 			      iso_error *err);
 
+/* Seconds spent in projections of P so far. */
+void iso_system_times(const iso_system *system, double *forward_s, double *back_s);
+
 #endif

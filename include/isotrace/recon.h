@@ -42,6 +42,14 @@ typedef enum iso_algorithm {
 	ISO_ALGORITHM_BSREM
 } iso_algorithm;
 
+/* Where the time of a call went, in seconds of the clock on the wall. */
+typedef struct iso_recon_times {
+	double whole_s;
+	double sensitivity_s;     /* making the sensitivity image, or finding it in the cache */
+	double waiting_s;         /* for events, with nothing else to do */
+	double forward_s, back_s; /* projecting events */
+} iso_recon_times;
+
 typedef struct iso_recon_options {
 	iso_grid grid;
 	iso_algorithm algorithm;
@@ -89,6 +97,7 @@ typedef struct iso_recon_options {
 	const char *scratch_folder;   /* for that file; NULL = $TMPDIR, or /tmp */
 	int threads;                  /* 0 = as many as OpenMP offers */
 	const iso_progress *progress; /* may be NULL */
+	iso_recon_times *times;       /* filled when all went well; may be NULL */
 } iso_recon_options;
 
 /* 1 frame, OSEM of 4 iterations x 8 subsets, no corrections, no checkpoint, grid empty. For BSREM: beta 1 mm^2, gamma 2,
