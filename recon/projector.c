@@ -19,7 +19,6 @@ enum {
 	copies_most = 64,
 	lines_per_task = 256, /* of a call with single lines */
 	lines_per_chunk = 4096,
-	few_lines = 4, /* a sheaf with fewer is walked line by line */
 	page = 2 << 20,
 	tile = 16
 };
@@ -32,6 +31,7 @@ struct iso_projector {
 	iso_joseph given;  /* of the caller's, whose rows run along x; without TOF table */
 	double tof_bin_mm;
 	const iso_kernels *kernels;
+	int few_lines; /* a sheaf with fewer is walked line by line */
 	int threads;
 	size_t floats;            /* of an image in the projector's own order */
 	float *image;             /* forward */
@@ -103,7 +103,11 @@ iso_status iso_projector_create_for(const iso_grid *grid, const iso_tof_kernel *
 		iso_projector_free(projector);
 		return status;
 	}
+	/* Making a panel costs as much as walking so many lines on their own (docs/performance.md); with TOF twice as many, because each
+	 * of them only needs a part of it. */
+	projector->few_lines = 4 + (int)(grid->size[2] / 32);
 	if (projector->joseph.tof.weight) {
+		projector->few_lines *= 2;
 		projector->given.tof = projector->joseph.tof;
 		projector->tof_bin_mm = tof->bin_mm;
 		iso_tof_series_make(tof, projector->joseph.tof.cut_mm, &projector->joseph.series);
@@ -259,7 +263,7 @@ static void walk_sheaf(const lines_job *job, const iso_sheaf *sheaf, size_t base
 {
 	const iso_kernels *kernels = job->projector->kernels;
 	const iso_columns *columns = job->block->columns;
-	if (ends->count >= few_lines) {
+	if (ends->count >= job->projector->few_lines) {
 		kernels->sheaf_set_lines(job->joseph, work, ends);
 		if (job->traffic)
 			kernels->sheaf_traffic(job->joseph, work, job->traffic);
