@@ -10,7 +10,7 @@
 
 #include "cli/cli.h"
 #include "core/error.h"
-#include "core/hash.h"
+#include "core/file_hash.h"
 #include "core/stopwatch.h"
 
 enum {
@@ -487,24 +487,29 @@ static void print_result(const arguments *a, const iso_volume *v)
 	json_decref(root);
 }
 
+static iso_status write_volume(arguments *a, iso_volume *volume, const char sha256[65])
+{
+	const char *slash = strrchr(a->input, '/');
+	snprintf(volume->facts.input, sizeof volume->facts.input, "%s", slash ? slash + 1 : a->input);
+	snprintf(volume->facts.input_sha256, sizeof volume->facts.input_sha256, "%s", sha256);
+	return iso_volume_write(a->output, volume, &a->err);
+}
+
 static iso_status reconstruct(arguments *a)
 {
 	iso_volume *volume = NULL;
-	const char *slash = strrchr(a->input, '/');
+	iso_file_hash *hash = NULL;
+	char identity[64], sha256[65];
 	a->recon.progress = cli_progress(a->quiet || a->json);
-	char sha256[65];
-	iso_status status = iso_hash_file(a->input, sha256, &a->err);
-	if (status != ISO_OK) return status;
-	a->recon.events_id = sha256;
 	a->recon.times = &a->times;
-	status = iso_reconstruct(a->events, &a->recon, &volume, &a->err);
-	if (status != ISO_OK) {
-		if (!a->err.file[0]) snprintf(a->err.file, sizeof a->err.file, "%s", a->input);
-		return status;
-	}
-	snprintf(volume->facts.input, sizeof volume->facts.input, "%s", slash ? slash + 1 : a->input);
-	snprintf(volume->facts.input_sha256, sizeof volume->facts.input_sha256, "%s", sha256);
-	status = iso_volume_write(a->output, volume, &a->err);
+	iso_file_identity(a->input, identity);
+	a->recon.events_id = identity;
+	iso_status status = iso_file_hash_begin(a->input, &hash, &a->err);
+	if (status == ISO_OK) status = iso_reconstruct(a->events, &a->recon, &volume, &a->err);
+	const bool done = status == ISO_OK;
+	if (!done && !a->err.file[0]) snprintf(a->err.file, sizeof a->err.file, "%s", a->input);
+	if (iso_file_hash_finish(hash, done ? sha256 : NULL, &a->err) != ISO_OK) status = ISO_IO;
+	if (status == ISO_OK) status = write_volume(a, volume, sha256);
 	if (status == ISO_OK && a->recon.checkpoint) iso_recon_checkpoint_remove(a->recon.checkpoint);
 	cli_progress_end();
 	if (status == ISO_OK) print_result(a, volume);

@@ -16,7 +16,7 @@ void iso_osem_update(const iso_likelihood *likelihood, float *x)
 	for (int64_t j = 0; j < voxels; j++) {
 		if (!iso_likelihood_supports(likelihood, (size_t)j)) continue;
 		const double step = scale * (double)likelihood->back[j] / (double)m->sensitivity[j];
-		const double value = (double)x[j] * fmax(step, low);
-		x[j] = isfinite(value) ? (float)fmin(value, 1e30) : x[j];
+		const double value = (double)x[j] * (step > low ? step : low);
+		x[j] = isfinite(value) ? (float)(value < 1e30 ? value : 1e30) : x[j];
 	}
 }
