@@ -24,11 +24,11 @@ typedef struct iso_tof_table {
 	double cells_per_mm;
 } iso_tof_table;
 
-enum { ISO_TOF_TERMS = 25 };
+enum { ISO_TOF_TERMS = 26 };
 
 /* The TOF kernel as a polynomial of (distance/cut)^2 - 1/2, 0 beyond the cut. */
 typedef struct iso_tof_series {
-	int terms; /* 0: no TOF, or a kernel that is not smooth enough for it */
+	int terms; /* an even number; 0: no TOF, or a kernel that is not smooth enough for it */
 	float term[ISO_TOF_TERMS];
 } iso_tof_series;
 

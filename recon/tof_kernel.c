@@ -83,6 +83,7 @@ void iso_tof_series_make(const iso_tof_kernel *tof, double cut_mm, iso_tof_serie
 	int terms = ISO_TOF_TERMS;
 	while (terms > 1 && left + fabs(coefficient[terms - 1]) <= most) left += fabs(coefficient[--terms]);
 	if (terms == ISO_TOF_TERMS) return; /* not smooth enough */
+	terms += terms % 2;
 	to_powers(coefficient, terms, series->term);
 	series->terms = terms;
 }

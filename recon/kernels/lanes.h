@@ -263,14 +263,18 @@ static inline void lanes_transpose(lanes row[LANES])
 }
 #endif
 
-/* The TOF kernel's series at `start`, one plane further on at start + slope and so on; in units of the cut. */
+/* The TOF kernel's series at `start`, one plane further on at start + slope and so on; in units of the cut. terms: an even number. Even
+ * and odd powers are two sums that do not wait for one another. */
 static inline lanes lanes_tof_weight(const float *term, int terms, float start, float slope)
 {
 	const lanes x = lanes_all(slope) * lanes_numbers() + lanes_all(start);
-	const lanes square = x * x, t = square - lanes_all(0.5f);
-	lanes sum = lanes_all(term[terms - 1]);
-	for (int n = terms - 2; n >= 0; n--) sum = sum * t + lanes_all(term[n]);
-	return lanes_only(lanes_below(square, lanes_all(1)), sum);
+	const lanes square = x * x, t = square - lanes_all(0.5f), tt = t * t;
+	lanes even = lanes_all(term[terms - 2]), odd = lanes_all(term[terms - 1]);
+	for (int n = terms - 4; n >= 0; n -= 2) {
+		even = even * tt + lanes_all(term[n]);
+		odd = odd * tt + lanes_all(term[n + 1]);
+	}
+	return lanes_only(lanes_below(square, lanes_all(1)), even + odd * t);
 }
 
 /* Two neighbouring voxels from each of two rows: near[0], near[1], far[0], far[1]. */

@@ -11,6 +11,8 @@
 #include "recon/kernels/lanes.h"
 #include "recon/sheaf.h"
 
+enum { CACHE_LINE_FLOATS = 16 };
+
 /* A block of planes, and the lines that have a part in it. */
 typedef struct block {
 	const iso_sheaf_lines *lines;
@@ -108,14 +110,16 @@ static void clear_rows(const block *b, int begin, int end)
 }
 
 /* Asks for the image's rows of the next block while there is other work. */
-static inline void fetch_next(const block *b, const iso_sheaf_walk *walk, const float *image)
+static inline void fetch_next(const block *b, const iso_sheaf_work *work, const float *image)
 {
+	const iso_sheaf_walk *walk = &work->walk;
 	const int first = b->plane + LANES;
 	if (first >= walk->planes) return;
+	if (b->which && work->begin[first / LANES] == work->begin[first / LANES + 1]) return;
 	for (int p = first; p < first + LANES; p++)
-		for (int z = b->z_begin; z < b->z_end; z += 16) {
-			__builtin_prefetch(image + walk->row[0][p] + z, 0);
-			__builtin_prefetch(image + walk->row[1][p] + z, 0);
+		for (int z = b->z_begin; z < b->z_end; z += CACHE_LINE_FLOATS) {
+			__builtin_prefetch(image + walk->row[0][p] + z);
+			__builtin_prefetch(image + walk->row[1][p] + z);
 		}
 }
 
@@ -249,7 +253,7 @@ static void sheaf_forward(const iso_joseph *joseph, iso_sheaf_work *work, const 
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
 		if (!block_begin(&b, work, plane, joseph->size[2], 0)) continue;
 		fill_panel(&b, &work->walk, image);
-		fetch_next(&b, &work->walk, image);
+		fetch_next(&b, work, image);
 		if (b.tof->terms)
 			all_forward(&b, true, work->sums);
 		else
@@ -310,7 +314,7 @@ static void sheaf_adjoint(const iso_joseph *joseph, iso_sheaf_work *work, const 
 	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
 		if (!block_begin(&b, work, plane, z_size, reach)) continue;
 		clear_rows(&b, b.z_begin - reach, b.z_end + LANES + reach);
-		fetch_next(&b, &work->walk, image);
+		fetch_next(&b, work, image);
 		if (b.tof->terms)
 			all_adjoint(&b, true, factors);
 		else
