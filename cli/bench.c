@@ -9,12 +9,14 @@
 
 #include "cli/bench.h"
 #include "cli/cli.h"
+#include "recon/sheaf.h"
 
 enum { default_events = 1000000, default_textbook_events = 100000, default_rounds = 5 };
 
 typedef struct bench_options {
 	const char *subject, *output;
-	const bench_case *which; /* NULL: all */
+	const iso_kernels *kernels; /* NULL: the fastest */
+	const bench_case *which;    /* NULL: all */
 	long long events, textbook_events, rounds, threads;
 	bool json, tof;
 	iso_error err;
@@ -95,8 +97,8 @@ static void print_moved(const char *name, const bench_moved *m)
 
 static void print_result(const char *name, bool tof, const bench_settings *settings, const bench_result *r)
 {
-	printf("%s, %s, %d thread%s\n", name, tof ? "TOF" : "non-TOF", settings->threads,
-	       settings->threads > 1 ? "s" : "");
+	printf("%s, %s, %d thread%s, %s kernels\n", name, tof ? "TOF" : "non-TOF", settings->threads,
+	       settings->threads > 1 ? "s" : "", settings->kernels);
 	printf("  %-18s %10s %13s %13s %13s %14s %10s\n", "", "events", "forward", "back", "both", "adjoint error",
 	       "CPU");
 	print_speed("fast", settings->events, &r->fast);
@@ -119,9 +121,9 @@ static void print_result(const char *name, bool tof, const bench_settings *setti
 
 static void print_json(json_t *list, const bench_settings *settings)
 {
-	json_t *report =
-	    json_pack("{s:s, s:s, s:i, s:i, s:O}", "bench", "projector", "software", "isotrace " ISO_VERSION, "threads",
-		      settings->threads, "rounds", settings->rounds, "cases", list);
+	json_t *report = json_pack("{s:s, s:s, s:s, s:i, s:i, s:O}", "bench", "projector", "software",
+				   "isotrace " ISO_VERSION, "kernels", settings->kernels, "threads", settings->threads,
+				   "rounds", settings->rounds, "cases", list);
 	char *text = report ? json_dumps(report, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
 	if (text) puts(text);
 	free(text);
@@ -154,7 +156,8 @@ static int bench_projector(bench_options *options)
 	    .events = (size_t)options->events,
 	    .textbook_events = (size_t)(textbook_events < options->events ? textbook_events : options->events),
 	    .rounds = (int)options->rounds,
-	    .threads = options->threads ? (int)options->threads : omp_get_max_threads()};
+	    .threads = options->threads ? (int)options->threads : omp_get_max_threads(),
+	    .kernels = (options->kernels ? options->kernels : iso_kernels_choose(NULL))->name};
 	json_t *list = json_array();
 	iso_status status = ISO_OK;
 	for (int n = 0; n < bench_cases && status == ISO_OK; n++)
@@ -185,6 +188,7 @@ enum {
 	option_textbook_events,
 	option_rounds,
 	option_threads,
+	option_kernels,
 	option_tof,
 	option_json,
 	option_output = 'o'
@@ -199,6 +203,8 @@ static const struct argp_option options_table[] = {
      "leading part of the events that the textbook kernel is timed and compared with (default 100000)", 1},
     {"rounds", option_rounds, "N", 0, "rounds, of which medians are taken (default 5)", 1},
     {"threads", option_threads, "N", 0, "threads (default: all)", 1},
+    {"kernels", option_kernels, "NAME", 0,
+     "avx512, avx2 or baseline: those for such processors (default: the fastest that this one runs)", 1},
     {0, 0, 0, 0, "events:", 2},
     {"output", option_output, "X.lm.h5", 0, "the list-mode to write", 2},
     {"tof", option_tof, NULL, 0, "with time of flight", 2},
@@ -224,6 +230,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		status = cli_whole("rounds", text, 1, bench_rounds_most, &options->rounds, &options->err);
 		break;
 	case option_threads: status = cli_whole("threads", text, 1, 1024, &options->threads, &options->err); break;
+	case option_kernels:
+		options->kernels = iso_kernels_choose(text);
+		if (!options->kernels)
+			argp_error(state, "--kernels %s: this processor has none of that name; its fastest are %s",
+				   text, iso_kernels_choose(NULL)->name);
+		return 0;
 	case option_tof: options->tof = true; return 0;
 	case option_json: options->json = true; return 0;
 	case option_output: options->output = text; return 0;

@@ -63,11 +63,11 @@ typedef struct bench_traffic {
 } bench_traffic;
 
 /* A projector as the bench sees it. `prepare` takes the leading `count` events of the data and does all that is done once
- * per list of events (sorting, packing); `forward` and `back` then go over these events as often as wanted. */
+ * per list of events (sorting, packing), with the kernels of that name (recon/sheaf.h); `forward` and `back` then go over these events as often as wanted. */
 typedef struct bench_engine {
 	const char *name;
 	iso_status (*prepare)(const bench_data *data, size_t count, const iso_tof_kernel *tof, int threads,
-			      void **state, iso_error *err);
+			      const char *kernels, void **state, iso_error *err);
 	/* The order in which values stand: value n belongs to event order[n]. NULL: as they arrived. */
 	const uint32_t *(*order)(const void *state);
 	iso_status (*forward)(void *state, const float *voxels, float *values, iso_error *err);
@@ -84,6 +84,7 @@ enum { bench_rounds_most = 99 };
 typedef struct bench_settings {
 	size_t events, textbook_events; /* timed with the fast and with the textbook kernel */
 	int rounds, threads;
+	const char *kernels; /* of the fast kernel, see recon/sheaf.h */
 } bench_settings;
 
 /* Medians over the rounds, events/s. */

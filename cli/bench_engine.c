@@ -52,13 +52,13 @@ static iso_status find_order(fast_state *state, const iso_event *events, size_t 
 	return ISO_OK;
 }
 
-static iso_status fast_prepare(const bench_data *data, size_t count, const iso_tof_kernel *tof, int threads, void **out,
-			       iso_error *err)
+static iso_status fast_prepare(const bench_data *data, size_t count, const iso_tof_kernel *tof, int threads,
+			       const char *kernels, void **out, iso_error *err)
 {
 	*out = NULL;
 	fast_state *state = calloc(1, sizeof *state);
 	if (!state) return iso_fail_memory(err, "the bench", sizeof *state);
-	iso_status status = iso_projector_create(&data->grid, tof, threads, &state->projector, err);
+	iso_status status = iso_projector_create_for(&data->grid, tof, threads, kernels, &state->projector, err);
 	if (status == ISO_OK) status = iso_columns_create(data->scanner, &state->columns, err);
 	if (status == ISO_OK)
 		status =
@@ -129,8 +129,9 @@ typedef struct textbook_state {
 
 /* Nothing is done once: every call begins with the line's two ends. */
 static iso_status textbook_prepare(const bench_data *data, size_t count, const iso_tof_kernel *tof, int threads,
-				   void **out, iso_error *err)
+				   const char *kernels, void **out, iso_error *err)
 {
+	(void)kernels; /* it has its own */
 	textbook_state *state = calloc(1, sizeof *state);
 	*out = state;
 	if (!state) return iso_fail_memory(err, "the bench", sizeof *state);

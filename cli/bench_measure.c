@@ -36,13 +36,14 @@ static void leave(contender *c)
 	c->weights = c->values = NULL;
 }
 
-static iso_status enter(contender *c, const bench_data *data, const iso_tof_kernel *tof, iso_error *err)
+static iso_status enter(contender *c, const bench_data *data, const iso_tof_kernel *tof, const char *kernels,
+			iso_error *err)
 {
 	c->weights = malloc(c->count * sizeof *c->weights);
 	c->values = malloc(c->count * sizeof *c->values);
 	if (!c->weights || !c->values) return iso_fail_memory(err, "the bench", 2 * c->count * sizeof *c->values);
 	const double start = iso_clock_s();
-	const iso_status status = c->engine->prepare(data, c->count, tof, c->threads, &c->state, err);
+	const iso_status status = c->engine->prepare(data, c->count, tof, c->threads, kernels, &c->state, err);
 	c->prepare_s = iso_clock_s() - start;
 	if (status != ISO_OK) return status;
 	const uint32_t *order = c->engine->order(c->state);
@@ -122,7 +123,7 @@ static iso_status compare(const bench_data *data, const iso_tof_kernel *tof, con
 	float *other = malloc(voxels * sizeof *other), *arrived = malloc(count * sizeof *arrived);
 	iso_status status = ISO_OK;
 	if (!other || !arrived) status = iso_fail_memory(err, "the bench", (voxels + count) * sizeof(float));
-	for (int k = 0; k < both && status == ISO_OK; k++) status = enter(c + k, data, tof, err);
+	for (int k = 0; k < both && status == ISO_OK; k++) status = enter(c + k, data, tof, settings->kernels, err);
 	for (int k = 0; k < both && status == ISO_OK; k++) status = lap(c + k, data, -1, k == fast ? other : back, err);
 	if (status == ISO_OK) {
 		const uint32_t *order = bench_fast.order(c[fast].state);
@@ -147,7 +148,8 @@ static iso_status alternate(const bench_data *data, const iso_tof_kernel *tof, c
 	const int contenders = settings->threads > 1 ? all : one_thread;
 	double forward_bound_s[bench_rounds_most], back_bound_s[bench_rounds_most];
 	iso_status status = ISO_OK;
-	for (int k = 0; k < contenders && status == ISO_OK; k++) status = enter(c + k, data, tof, err);
+	for (int k = 0; k < contenders && status == ISO_OK; k++)
+		status = enter(c + k, data, tof, settings->kernels, err);
 	if (status == ISO_OK) result->traffic = bench_fast.traffic(c[fast].state);
 	const bench_traffic *traffic = &result->traffic;
 	/* one round more than is counted: the first touches the memory */

@@ -310,6 +310,18 @@ static inline void four_set_pairs(float *near, float *far, four x)
 	_mm_storel_pd((double *)(void *)near, (__m128d)x);
 	_mm_storeh_pd((double *)(void *)far, (__m128d)x);
 }
+#elif defined __ARM_NEON
+#include <arm_neon.h>
+static inline four four_pairs(const float *near, const float *far)
+{
+	return (four)vcombine_f32(vld1_f32(near), vld1_f32(far));
+}
+
+static inline void four_set_pairs(float *near, float *far, four x)
+{
+	vst1_f32(near, vget_low_f32((float32x4_t)x));
+	vst1_f32(far, vget_high_f32((float32x4_t)x));
+}
 #else
 static inline four four_pairs(const float *near, const float *far)
 {

@@ -64,6 +64,10 @@ check('one thread is not compared with itself', one.returncode == 0 and all(
 table = run('projector', '--events', '500', '--rounds', '2', '--case', 'clinical', '--threads', '2')
 check('a table without --json', table.returncode == 0 and 'clinical, non-TOF' in table.stdout and 'clinical, TOF' in table.stdout and
       'total-body' not in table.stdout)
+slow = run('projector', '--events', '500', '--rounds', '1', '--case', 'preclinical', '--threads', '1', '--kernels', 'baseline', '--json')
+check('kernels that every processor has', slow.returncode == 0 and json.loads(slow.stdout)['kernels'] == 'baseline', slow.stderr)
+check('says which kernels it took by itself', report.get('kernels') in ('avx512', 'avx2', 'baseline') and
+      f"{report['kernels']} kernels" in table.stdout)
 
 folder = tempfile.TemporaryDirectory(prefix='isotrace-bench-')
 plain, tof = os.path.join(folder.name, 'plain.lm.h5'), os.path.join(folder.name, 'tof.lm.h5')
@@ -100,7 +104,7 @@ if done.returncode == 0 and more.returncode == 0:
 folder.cleanup()
 
 for options in ([], ['nothing'], ['projector', 'projector'], ['projector', '--events', '0'], ['projector', '--case', 'x'],
-                ['projector', '--threads', 'two'], ['projector', '--rounds', '0'], ['projector', '--events', '100000001'],
+                ['projector', '--threads', 'two'], ['projector', '--kernels', 'abacus'], ['projector', '--rounds', '0'], ['projector', '--events', '100000001'],
                 ['events', '-o', '/nowhere/x.lm.h5'], ['events', '--case', 'clinical']):
     bad = run(*options)
     check(f'wrong usage {options}', bad.returncode == 2 and bad.stderr and not bad.stdout, bad.stderr)
