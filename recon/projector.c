@@ -18,7 +18,7 @@
 enum {
 	copies_most = 64,
 	lines_per_task = 256, /* of a call with single lines */
-	lines_per_chunk = 4096,
+	lines_per_chunk = 16384,
 	page = 2 << 20,
 	tile = 16
 };

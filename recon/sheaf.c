@@ -55,11 +55,6 @@ void iso_sheaf_work_free(iso_sheaf_work *work)
 	free(work);
 }
 
-bool iso_sheaf_is_steep(const iso_joseph *joseph, const iso_sheaf_walk *walk, float start_mm, float end_mm)
-{
-	return fabs((double)end_mm - (double)start_mm) / joseph->voxel_mm[2] > fabs(walk->length);
-}
-
 extern const iso_kernels iso_kernels_baseline, iso_kernels_avx2, iso_kernels_avx512;
 
 const iso_kernels *iso_kernels_choose(const char *wanted)

@@ -41,8 +41,8 @@ typedef struct iso_sheaf_lines {
 	float step_mm[ISO_SHEAF_LINES];   /* length between planes */
 	float tof[ISO_SHEAF_LINES];       /* distance of the first plane from the TOF bin's centre, in cuts */
 	float tof_slope[ISO_SHEAF_LINES]; /* cuts per plane */
-	int low[ISO_SHEAF_LINES];         /* planes low .. high-1 matter */
-	int high[ISO_SHEAF_LINES];
+	/* with TOF, blocks of planes first_block .. end_block-1 matter */
+	uint16_t first_block[ISO_SHEAF_LINES], end_block[ISO_SHEAF_LINES];
 } iso_sheaf_lines;
 
 /* Lines as they are given: [count] each. */
@@ -109,6 +109,10 @@ iso_status iso_sheaf_work_create(const int size[3], iso_sheaf_work **out, iso_er
 void iso_sheaf_work_free(iso_sheaf_work *work);
 
 /* Is the line from z start to end steeper than the sheaf's plane allows, so that it has to be followed along z? */
-bool iso_sheaf_is_steep(const iso_joseph *joseph, const iso_sheaf_walk *walk, float start_mm, float end_mm);
+static inline bool iso_sheaf_is_steep(const iso_joseph *joseph, const iso_sheaf_walk *walk, float start_mm,
+				      float end_mm)
+{
+	return fabs((double)end_mm - (double)start_mm) / joseph->voxel_mm[2] > fabs(walk->length);
+}
 
 #endif

@@ -60,10 +60,10 @@ static void list_lines(iso_sheaf_work *work)
 	int *begin = work->begin;
 	memset(begin, 0, ((size_t)blocks + 1) * sizeof *begin);
 	for (int k = 0; k < l->count; k++)
-		for (int b = l->low[k] / LANES; b * LANES < l->high[k]; b++) begin[b + 1]++;
+		for (int b = l->first_block[k]; b < l->end_block[k]; b++) begin[b + 1]++;
 	for (int b = 0; b < blocks; b++) begin[b + 1] += begin[b];
 	for (int k = 0; k < l->count; k++)
-		for (int b = l->low[k] / LANES; b * LANES < l->high[k]; b++) work->which[begin[b]++] = (uint16_t)k;
+		for (int b = l->first_block[k]; b < l->end_block[k]; b++) work->which[begin[b]++] = (uint16_t)k;
 	for (int b = blocks; b > 0; b--) begin[b] = begin[b - 1];
 	begin[0] = 0;
 }

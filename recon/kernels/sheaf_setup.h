@@ -78,7 +78,8 @@ static bool sheaf_begin(const iso_joseph *joseph, const float start_mm[2], const
 typedef struct given_lines {
 	float z[ISO_SHEAF_LINES], slope[ISO_SHEAF_LINES], step_mm[ISO_SHEAF_LINES], tof[ISO_SHEAF_LINES],
 	    tof_slope[ISO_SHEAF_LINES];
-	int steps[ISO_SHEAF_LINES], low[ISO_SHEAF_LINES], high[ISO_SHEAF_LINES];
+	int steps[ISO_SHEAF_LINES];
+	uint16_t first_block[ISO_SHEAF_LINES], end_block[ISO_SHEAF_LINES];
 } given_lines;
 
 static void place_in_plane(const iso_joseph *joseph, const iso_sheaf_walk *walk, const iso_sheaf_ends *restrict ends,
@@ -98,7 +99,7 @@ static void place_in_plane(const iso_joseph *joseph, const iso_sheaf_walk *walk,
 	}
 }
 
-/* The planes within the TOF cut, with one to spare: the kernel itself knows where the cut is. */
+/* The blocks of planes within the TOF cut, with a plane to spare: the kernel itself knows where the cut is. */
 static void place_in_time(const iso_joseph *joseph, const iso_sheaf_walk *walk, const iso_sheaf_ends *restrict ends,
 			  given_lines *restrict given)
 {
@@ -113,8 +114,10 @@ static void place_in_time(const iso_joseph *joseph, const iso_sheaf_walk *walk, 
 		given->tof_slope[n] = (float)(length_mm * per_plane * per_cut);
 		const float middle = -given->tof[n] / given->tof_slope[n], reach = fabsf(1 / given->tof_slope[n]) + 1;
 		const float low = middle - reach, high = middle + reach;
-		given->low[n] = low > 0 ? (low < planes ? (int)low : walk->planes) : 0;
-		given->high[n] = high < planes ? (high > 0 ? (int)high : 0) : walk->planes;
+		const int first = low > 0 ? (low < planes ? (int)low : walk->planes) : 0,
+			  end = high < planes ? (high > 0 ? (int)high : 0) : walk->planes;
+		given->first_block[n] = (uint16_t)((unsigned)first / LANES);
+		given->end_block[n] = (uint16_t)(((unsigned)end + LANES - 1) / LANES);
 	}
 }
 
@@ -139,7 +142,7 @@ static void sheaf_set_lines(const iso_joseph *joseph, iso_sheaf_work *work, cons
 		if (!joseph->tof.weight) continue;
 		lines->tof[k] = given.tof[n];
 		lines->tof_slope[k] = given.tof_slope[n];
-		lines->low[k] = given.low[n];
-		lines->high[k] = given.high[n];
+		lines->first_block[k] = given.first_block[n];
+		lines->end_block[k] = given.end_block[n];
 	}
 }
