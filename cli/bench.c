@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "recon/sheaf.h"
 
-enum { default_events = 1000000, default_textbook_events = 100000, default_rounds = 5 };
+enum { default_events = 2000000, default_textbook_events = 100000, default_rounds = 5 };
 
 typedef struct bench_options {
 	const char *subject, *output;
@@ -196,7 +196,7 @@ enum {
 
 static const struct argp_option options_table[] = {
     {"case", option_case, "NAME", 0, "preclinical, clinical, total-body or all (default for projector)", 0},
-    {"events", option_events, "N", 0, "events (default 1000000)", 0},
+    {"events", option_events, "N", 0, "events (default 2000000)", 0},
     {"json", option_json, NULL, 0, "print JSON", 0},
     {0, 0, 0, 0, "projector:", 1},
     {"textbook-events", option_textbook_events, "N", 0,
