@@ -345,9 +345,13 @@ static void choose_grid(arguments *a, const iso_scanner *s)
 static iso_status has_delayeds(iso_events *events, bool *found, iso_error *err)
 {
 	enum { BATCH = 4096 };
+	/* native list-mode knows before it is read */
+	iso_event_counts known = {0};
+	iso_events_counts(events, &known);
+	*found = known.delayeds > 0;
+	if (known.prompts + known.delayeds == iso_events_total(events)) return ISO_OK;
 	iso_event *batch = malloc(BATCH * sizeof *batch);
 	size_t count = 1;
-	*found = false;
 	if (!batch) return iso_fail_memory(err, "events", BATCH * sizeof *batch);
 	iso_status status = iso_events_seek(events, 0, err);
 	while (status == ISO_OK && count && !*found) {
