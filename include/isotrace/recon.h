@@ -80,7 +80,7 @@ typedef struct iso_recon_options {
 	size_t replicates; /* see iso_volume; 0 = none, else >= 2 */
 	/* Folder that keeps sensitivity images between runs, NULL = none. */
 	const char *sensitivity_cache;
-	/* Lines of response for the sensitivity image; 0: all. Otherwise a stratified sample of about this many. */
+	/* Lines for the sensitivity image; 0: all pairs. Otherwise about this many stand for all pairs. */
 	uint64_t sensitivity_lines;
 	/* Folder in which the finished iterations are kept, so that a killed call can be repeated and goes on from there to the same
 	 * bits; made when there is something to keep. NULL: none. What is found in it counts only when it is whole and all that
