@@ -301,14 +301,15 @@ static inline four four_load(const float *p)
 #include <immintrin.h>
 static inline four four_pairs(const float *near, const float *far)
 {
-	const __m128d low = _mm_load_sd((const double *)(const void *)near);
-	return (four)_mm_loadh_pd(low, (const double *)(const void *)far);
+	/* these take any alignment */
+	const __m128 low = _mm_loadl_pi(_mm_setzero_ps(), (const __m64 *)(const void *)near);
+	return (four)_mm_loadh_pi(low, (const __m64 *)(const void *)far);
 }
 
 static inline void four_set_pairs(float *near, float *far, four x)
 {
-	_mm_storel_pd((double *)(void *)near, (__m128d)x);
-	_mm_storeh_pd((double *)(void *)far, (__m128d)x);
+	_mm_storel_pi((__m64 *)(void *)near, (__m128)x);
+	_mm_storeh_pi((__m64 *)(void *)far, (__m128)x);
 }
 #elif defined __ARM_NEON
 #include <arm_neon.h>

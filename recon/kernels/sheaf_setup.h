@@ -29,10 +29,12 @@ static void set_planes(const iso_joseph *joseph, iso_sheaf_walk *restrict walk, 
 		const int i = round_down(u);
 		const double w = u - i;
 		const ptrdiff_t plane = (walk->first + m) * along;
-		near[m] = plane + (i >= 0 ? i : 0) * beside;
-		far[m] = plane + (i + 1 < size ? i + 1 : size - 1) * beside;
-		near_weight[m] = (float)(i >= 0 ? part * (1 - w) : 0);
-		far_weight[m] = (float)(i + 1 < size ? part * w : 0);
+		/* rounding may carry a plane at the border one row too far */
+		const bool near_in = i >= 0 && i < size, far_in = i + 1 >= 0 && i + 1 < size;
+		near[m] = plane + (near_in ? i : 0) * beside;
+		far[m] = plane + (far_in ? i + 1 : 0) * beside;
+		near_weight[m] = (float)(near_in ? part * (1 - w) : 0);
+		far_weight[m] = (float)(far_in ? part * w : 0);
 	}
 	const int filled = (walk->planes + ISO_SHEAF_PADDING - 1) / ISO_SHEAF_PADDING * ISO_SHEAF_PADDING;
 	for (int m = walk->planes; m < filled; m++) {
