@@ -40,6 +40,16 @@ void iso_hash_u64(iso_hash *hash, uint64_t value)
 	iso_hash_bytes(hash, bytes, sizeof bytes);
 }
 
+void iso_hash_grid(iso_hash *hash, const iso_grid *grid)
+{
+	for (int a = 0; a < 3; a++) {
+		iso_hash_u64(hash, grid->size[a]);
+		iso_hash_double(hash, grid->voxel_mm[a]);
+		iso_hash_double(hash, grid->origin_mm[a]);
+		for (int b = 0; b < 3; b++) iso_hash_double(hash, grid->direction[a][b]);
+	}
+}
+
 void iso_hash_end(iso_hash *hash, char hex[65])
 {
 	uint8_t digest[SHA256_DIGEST_LENGTH];

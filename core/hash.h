@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "isotrace/image.h"
 #include "isotrace/status.h"
 
 typedef struct iso_hash {
@@ -19,6 +20,7 @@ void iso_hash_bytes(iso_hash *hash, const void *bytes, size_t size);
 void iso_hash_text(iso_hash *hash, const char *text); /* with its terminator, so that "ab","c" is not "a","bc" */
 void iso_hash_double(iso_hash *hash, double value);   /* every NAN alike, -0 as 0 */
 void iso_hash_u64(iso_hash *hash, uint64_t value);
+void iso_hash_grid(iso_hash *hash, const iso_grid *grid);
 void iso_hash_end(iso_hash *hash, char hex[65]);
 
 iso_status iso_hash_file(const char *path, char hex[65], iso_error *err);

@@ -79,20 +79,10 @@ static iso_status hash_events(iso_hash *hash, iso_events *events, iso_error *err
 	return status;
 }
 
-static void hash_grid(iso_hash *hash, const iso_grid *grid)
-{
-	for (int a = 0; a < 3; a++) {
-		iso_hash_u64(hash, grid->size[a]);
-		iso_hash_double(hash, grid->voxel_mm[a]);
-		iso_hash_double(hash, grid->origin_mm[a]);
-		for (int b = 0; b < 3; b++) iso_hash_double(hash, grid->direction[a][b]);
-	}
-}
-
 /* What the images depend on; what is done with them afterwards (filter, calibration) is not kept. */
 static void hash_options(iso_hash *hash, const iso_recon_options *o)
 {
-	hash_grid(hash, &o->grid);
+	iso_hash_grid(hash, &o->grid);
 	const uint64_t whole[] = {o->algorithm,         o->iterations,       o->subsets,       o->positron_range,
 				  o->randoms,           o->decay_correction, o->replicates,    o->frames,
 				  o->sensitivity_lines, o->mu != NULL,       o->frame != NULL, o->nuclide != NULL};
@@ -108,7 +98,7 @@ static void hash_options(iso_hash *hash, const iso_recon_options *o)
 		iso_hash_double(hash, o->nuclide->half_life_s);
 	}
 	if (o->mu) {
-		hash_grid(hash, &o->mu->grid);
+		iso_hash_grid(hash, &o->mu->grid);
 		iso_hash_bytes(hash, o->mu->voxels, iso_grid_voxels(&o->mu->grid) * sizeof *o->mu->voxels);
 	}
 }

@@ -345,15 +345,6 @@ iso_status iso_sensitivity(const iso_scanner *scanner, const iso_grid *grid, con
 	return status;
 }
 
-static void hash_grid(iso_hash *hash, const iso_grid *grid)
-{
-	for (int a = 0; a < 3; a++) {
-		iso_hash_u64(hash, grid->size[a]);
-		iso_hash_double(hash, grid->voxel_mm[a]);
-		iso_hash_double(hash, grid->origin_mm[a]);
-	}
-}
-
 void iso_sensitivity_key(const iso_scanner *scanner, const iso_grid *grid, const iso_image *mu,
 			 uint64_t sensitivity_lines, char hex[65])
 {
@@ -364,11 +355,11 @@ void iso_sensitivity_key(const iso_scanner *scanner, const iso_grid *grid, const
 	iso_hash_text(&hash, "iso_sensitivity");
 	iso_hash_u64(&hash, algorithm_version);
 	iso_hash_text(&hash, scanner_hash);
-	hash_grid(&hash, grid);
+	iso_hash_grid(&hash, grid);
 	iso_hash_u64(&hash, sensitivity_lines);
 	iso_hash_u64(&hash, mu != NULL);
 	if (mu) {
-		hash_grid(&hash, &mu->grid);
+		iso_hash_grid(&hash, &mu->grid);
 		iso_hash_bytes(&hash, mu->voxels, iso_grid_voxels(&mu->grid) * sizeof *mu->voxels);
 	}
 	iso_hash_end(&hash, hex);
