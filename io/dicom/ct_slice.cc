@@ -96,7 +96,8 @@ void describe(DcmItem *set, iso_ct_slice &s)
 	need(s.columns > 0, "Columns (0028,0011)");
 	need(get_numbers(set, DCM_ImagePositionPatient, s.position_mm, 3), "Image Position (Patient) (0020,0032)");
 	need(get_numbers(set, DCM_ImageOrientationPatient, directions, 6), "Image Orientation (Patient) (0020,0037)");
-	need(get_numbers(set, DCM_PixelSpacing, s.spacing_mm, 2), "Pixel Spacing (0028,0030)");
+	need(get_numbers(set, DCM_PixelSpacing, s.spacing_mm, 2) && s.spacing_mm[0] > 0 && s.spacing_mm[1] > 0,
+	     "Pixel Spacing (0028,0030)");
 	need(get_numbers(set, DCM_RescaleSlope, &s.slope, 1) && s.slope != 0, "Rescale Slope (0028,1053)");
 	need(get_numbers(set, DCM_RescaleIntercept, &s.intercept, 1), "Rescale Intercept (0028,1052)");
 	std::memcpy(s.direction, directions, sizeof directions);
@@ -109,7 +110,7 @@ const char *const DAMAGED = "copy the file again from where it came";
 const char *unreadable(DcmItem *set, const iso_ct_slice &s)
 {
 	Sint32 frames = 1;
-	(void)set->findAndGetSint32(DCM_NumberOfFrames, frames);
+	if (set->findAndGetSint32(DCM_NumberOfFrames, frames).bad()) frames = 1;
 	if (get_size(set, DCM_Rows) != s.rows || get_size(set, DCM_Columns) != s.columns) return "it has changed";
 	if (get_size(set, DCM_BitsAllocated) != 16) return "its pixels have not 16 bits";
 	if (get_size(set, DCM_SamplesPerPixel) != 1) return "it is a picture in colours";
