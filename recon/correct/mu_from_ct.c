@@ -93,7 +93,7 @@ static bool has_body(const iso_image *ct, size_t k)
 static void measure_ends(const iso_image *ct, const iso_grid *grid, iso_mu_report *report)
 {
 	const iso_grid *g = &ct->grid;
-	double low = INFINITY, high = -(double)INFINITY;
+	double low = (double)INFINITY, high = -(double)INFINITY;
 	for (int corner = 0; corner < 8; corner++) {
 		double at[3], point[3], index[3];
 		for (int a = 0; a < 3; a++) at[a] = corner >> a & 1 ? (double)grid->size[a] - 1 : 0;
@@ -271,7 +271,9 @@ iso_grid iso_grid_covering(const iso_grid *grid, const iso_grid *image_grid, con
 		}
 		/* whole voxels; 1e-6 of one is rounding */
 		first[a] = -ceil(-0.5 - low - 1e-6);
-		wide.size[a] = (size_t)(ceil(high - 0.5 - 1e-6) - first[a]) + 1;
+		/* what is too large stays too large, for iso_grid_check to refuse */
+		const double count = ceil(high - 0.5 - 1e-6) - first[a] + 1;
+		wide.size[a] = count < 65536 ? (size_t)count : 65536;
 	}
 	iso_grid_point_mm(grid, first, wide.origin_mm);
 	return wide;
