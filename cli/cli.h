@@ -12,9 +12,11 @@
 
 /* The verbs; each returns the process's exit code. argv[0] is "isotrace VERB". */
 int cli_bench(int argc, char **argv);
+int cli_calibrate(int argc, char **argv);
 int cli_convert(int argc, char **argv);
 int cli_dicom(int argc, char **argv);
 int cli_info(int argc, char **argv);
+int cli_mu(int argc, char **argv);
 int cli_quant(int argc, char **argv);
 int cli_recon(int argc, char **argv);
 int cli_run(int argc, char **argv);

@@ -16,6 +16,8 @@ static const struct {
     {"info", cli_info, "say what a file holds"},
     {"convert", cli_convert, "scanner export to native list-mode"},
     {"recon", cli_recon, "list-mode to a volume"},
+    {"mu", cli_mu, "CT or labels to a map of attenuation"},
+    {"calibrate", cli_calibrate, "phantom of known activity to a calibration factor"},
     {"quant", cli_quant, "volume to %ID/g per organ"},
     {"run", cli_run, "a whole study: convert, recon, quant, DICOM, send"},
     {"simulate", cli_simulate, "list-mode with a known truth"},

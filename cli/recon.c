@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/attenuation.h"
 #include "cli/cli.h"
+#include "cli/recon_grid.h"
 #include "core/error.h"
 #include "core/file_hash.h"
 #include "core/stopwatch.h"
@@ -38,6 +40,7 @@ enum {
 	KEY_NO_DECAY,
 	KEY_CALIBRATION,
 	KEY_CALIBRATION_UNCERTAINTY,
+	KEY_CALIBRATION_FILE,
 	KEY_UNCALIBRATED,
 	KEY_DEAD_TIME,
 	KEY_REPLICATES,
@@ -95,6 +98,7 @@ static const struct argp_option option_table[] = {
     {"dead-time-factor", KEY_DEAD_TIME, "F", 0, "Multiplies the image; 1 = stated to be none; default: not known", 3},
     {"nuclide", KEY_NUCLIDE, "NAME", 0, "Such as Cu-64; default: as the list-mode states", 3},
     {"no-decay-correction", KEY_NO_DECAY, NULL, 0, "Do not correct to the start of the acquisition", 3},
+    {"calibration", KEY_CALIBRATION_FILE, "FILE.json", 0, "Of this scanner, made by isotrace calibrate", 3},
     {"calibration-factor", KEY_CALIBRATION, "F", 0,
      "Bq/mL per counts/s/mm for branching 1; default: as the scanner states", 3},
     {"calibration-uncertainty", KEY_CALIBRATION_UNCERTAINTY, "REL", 0, "Of that factor: relative, k = 1", 3},
@@ -129,8 +133,12 @@ typedef struct arguments {
 	iso_recon_options recon;
 	iso_export_options export;
 	const char *input, *output, *mu, *frames, *nuclide, *randoms, *cache, *checkpoint;
-	double grid[3], voxel[3], centre[3];
-	bool have_grid, have_voxel, have_centre, uncalibrated, json, quiet;
+	cli_grid_wish wish;
+	bool uncalibrated, json, quiet;
+	cli_attenuation attenuation;
+	const char *calibration_path;
+	iso_calibration calibration;
+	char mu_source[96];
 	bool have_iterations, have_subsets, have_penalty, no_resume;
 	char cache_path[PATH_MAX], checkpoint_path[PATH_MAX];
 	iso_recon_times times;
@@ -253,10 +261,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	arguments *a = state->input;
 	iso_recon_options *o = &a->recon;
 	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &a->attenuation; return 0;
 	case 'o': a->output = arg; return 0;
-	case KEY_GRID: take_triple(a, "grid", arg, a->grid, &a->have_grid); return 0;
-	case KEY_VOXEL: take_triple(a, "voxel", arg, a->voxel, &a->have_voxel); return 0;
-	case KEY_CENTRE: take_triple(a, "centre", arg, a->centre, &a->have_centre); return 0;
+	case KEY_GRID: take_triple(a, "grid", arg, a->wish.grid, &a->wish.have_grid); return 0;
+	case KEY_VOXEL: take_triple(a, "voxel", arg, a->wish.voxel, &a->wish.have_voxel); return 0;
+	case KEY_CENTRE: take_triple(a, "centre", arg, a->wish.centre, &a->wish.have_centre); return 0;
 	case KEY_RANGE: o->positron_range = true; return 0;
 	case KEY_PSF: take_number(a, "psf-fwhm", arg, 0, 1000, &o->psf_fwhm_mm); return 0;
 	case KEY_FILTER: take_filter(a, arg); return 0;
@@ -274,6 +283,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_NUCLIDE: a->nuclide = arg; return 0;
 	case KEY_NO_DECAY: o->decay_correction = false; return 0;
 	case KEY_CALIBRATION: take_number(a, "calibration-factor", arg, 1e-30, 1e30, &o->calibration_factor); return 0;
+	case KEY_CALIBRATION_FILE: a->calibration_path = arg; return 0;
 	case KEY_CALIBRATION_UNCERTAINTY:
 		take_number(a, "calibration-uncertainty", arg, 0, 10, &o->calibration_uncertainty);
 		return 0;
@@ -287,9 +297,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static const struct argp_child children[] = {{&cli_attenuation_argp, 0, "Attenuation, instead of --mu:", 4}, {0}};
 static const struct argp argp = {
     .options = option_table,
     .parser = parse_option,
+    .children = children,
     .args_doc = "LISTMODE",
     .doc = "Reconstructs list-mode (native, or any export that isotrace convert reads) into a volume by list-mode "
 	   "OSEM, MLEM or BSREM. A killed run goes on where it was when it is started again.\v"
@@ -298,49 +310,6 @@ static const struct argp argp = {
 	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --psf-fwhm 1.2\n"
 	   "  isotrace recon scan.l.hdr -o scan.nii.gz --uncalibrated --voxel 4 --algorithm mlem --iterations 10\n"
 	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --algorithm bsrem --beta 2 --iterations 50 --stop-change 1e-3\n"};
-
-/* Half a crystal; from the distance of the nearest elements when the crystals' size is not known. */
-static double default_voxel_mm(const iso_scanner *s)
-{
-	const double width = fmin(s->element_size_mm[0], s->element_size_mm[1]);
-	if (width > 0) return width / 2;
-	double nearest2 = (double)INFINITY;
-	for (uint32_t e = 1; e < s->elements; e++) {
-		double d2 = 0;
-		for (int k = 0; k < 3; k++) {
-			const double d = (double)s->position_mm[3 * (size_t)e + (size_t)k] - (double)s->position_mm[k];
-			d2 += d * d;
-		}
-		if (d2 > 0.01 && d2 < nearest2) nearest2 = d2;
-	}
-	return isfinite(nearest2) ? sqrt(nearest2) / 2 : 1;
-}
-
-/* What lines can reach: across, the pair rule's offset but at most 0.7 of the way to the crystals (where the resolution
- * across the line is lost to the crystals' depth anyway); along z, the crystals. At most 400 voxels along an axis. */
-static void choose_grid(arguments *a, const iso_scanner *s)
-{
-	double low[3] = {(double)INFINITY, (double)INFINITY, (double)INFINITY},
-	       high[3] = {-(double)INFINITY, -(double)INFINITY, -(double)INFINITY};
-	for (uint32_t e = 0; e < s->elements; e++)
-		for (int k = 0; k < 3; k++) {
-			const double x = (double)s->position_mm[3 * (size_t)e + (size_t)k];
-			low[k] = fmin(low[k], x);
-			high[k] = fmax(high[k], x);
-		}
-	const double voxel = default_voxel_mm(s);
-	size_t size[3];
-	for (int k = 0; k < 3; k++) {
-		double half = (high[k] - low[k]) / 2 * (k < 2 ? 0.7 : 1);
-		if (k < 2) half = fmin(half, s->rule.max_transaxial_offset_mm);
-		if (k == 2) half += voxel; /* the outer halves of the last crystals */
-		if (!a->have_voxel) a->voxel[k] = fmax(voxel, 2 * half / 400);
-		if (!a->have_centre) a->centre[k] = (low[k] + high[k]) / 2;
-		size[k] =
-		    a->have_grid ? (size_t)fmax(a->grid[k], 0) : (size_t)fmax(ceil(2 * half / a->voxel[k] - 1e-6), 1);
-	}
-	a->recon.grid = iso_grid_centred(size, a->voxel, a->centre);
-}
 
 static iso_status has_delayeds(iso_events *events, bool *found, iso_error *err)
 {
@@ -392,7 +361,9 @@ static iso_status choose_calibration(arguments *a)
 	} else
 		say(a, "the list-mode names no nuclide (--nuclide): no decay correction");
 	a->recon.calibrate = !a->uncalibrated;
-	return ISO_OK;
+	if (!a->calibration_path) return ISO_OK;
+	a->recon.calibration = &a->calibration;
+	return iso_calibration_read(a->calibration_path, &a->calibration, &a->err);
 }
 
 static void choose_cache(arguments *a)
@@ -442,15 +413,23 @@ static iso_status prepare(arguments *a)
 	}
 	if (status != ISO_OK) return status;
 	iso_export_note_warnings(a->events, a->recon.progress);
-	choose_grid(a, iso_events_scanner(a->events));
+	a->recon.grid = cli_choose_grid(&a->wish, iso_events_scanner(a->events));
 	choose_cache(a);
 	const iso_grid *g = &a->recon.grid;
 	char line[200];
 	snprintf(line, sizeof line,
 		 "grid: %zu x %zu x %zu voxels of %.4g x %.4g x %.4g mm around (%.4g, %.4g, %.4g) mm", g->size[0],
-		 g->size[1], g->size[2], g->voxel_mm[0], g->voxel_mm[1], g->voxel_mm[2], a->centre[0], a->centre[1],
-		 a->centre[2]);
+		 g->size[1], g->size[2], g->voxel_mm[0], g->voxel_mm[1], g->voxel_mm[2], a->wish.centre[0],
+		 a->wish.centre[1], a->wish.centre[2]);
 	say(a, line);
+	if (cli_attenuation_wanted(&a->attenuation)) {
+		iso_mu_facts facts;
+		status = cli_attenuation_make(&a->attenuation, g, true, cli_progress(a->quiet || a->json), &a->mu_image,
+					      &facts, &a->err);
+		if (status != ISO_OK) return status;
+		a->recon.mu = a->mu_image;
+		a->recon.mu_source = iso_mu_text(&facts, a->mu_source);
+	}
 	status = choose_calibration(a);
 	return status == ISO_OK ? choose_randoms(a) : status;
 }
@@ -556,8 +535,10 @@ static bool check_algorithm(arguments *a)
 
 int cli_recon(int argc, char **argv)
 {
-	arguments a = {
-	    .recon = iso_recon_options_default(), .export = iso_export_options_default(), .start_s = iso_clock_s()};
+	arguments a = {.recon = iso_recon_options_default(),
+		       .export = iso_export_options_default(),
+		       .attenuation = cli_attenuation_default(),
+		       .start_s = iso_clock_s()};
 	a.recon.replicates = 5;
 	a.recon.sensitivity_lines = 20000000;
 	a.recon.checkpoint_every_s = 2;
@@ -569,6 +550,11 @@ int cli_recon(int argc, char **argv)
 		return cli_usage("recon", "--uncalibrated contradicts --calibration-factor");
 	if (!isnan(a.recon.calibration_uncertainty) && isnan(a.recon.calibration_factor))
 		return cli_usage("recon", "--calibration-uncertainty needs --calibration-factor");
+	if (a.calibration_path && (a.uncalibrated || !isnan(a.recon.calibration_factor)))
+		return cli_usage("recon", "--calibration contradicts --calibration-factor and --uncalibrated");
+	if (a.mu && cli_attenuation_wanted(&a.attenuation))
+		return cli_usage("recon", "--mu contradicts --ct and --mu-labels");
+	if (cli_attenuation_check(&a.attenuation, &a.err) != ISO_OK) return cli_fail(&a.err);
 	if (!check_algorithm(&a)) return 2;
 	iso_status status = check_output(&a);
 	if (status == ISO_OK) status = choose_checkpoint(&a);

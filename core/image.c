@@ -19,6 +19,7 @@ static const struct {
     {ISO_UNIT_LABEL, "label"},
     {ISO_UNIT_FRACTION, "fraction"},
     {ISO_UNIT_MM, "mm"},
+    {ISO_UNIT_HU, "HU"},
 };
 
 const char *iso_unit_text(iso_unit unit)

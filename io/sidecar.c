@@ -92,6 +92,10 @@ static const text_field prior_texts[] = {
     TEXT("prior", facts.prior),
     {NULL, 0, 0},
 };
+static const text_field hash_texts[] = {
+    TEXT("scanner_hash", facts.scanner_hash),
+    {NULL, 0, 0},
+};
 static const number_field objective_numbers[] = {
     NUMBER("objective", facts.objective),
     {NULL, 0},
@@ -163,6 +167,7 @@ static json_t *isotrace_object(iso_json *json, const iso_volume *volume)
 	iso_json_set(json, part, "subsets", json_integer(volume->facts.subsets));
 	put_numbers(json, part, fact_numbers, volume);
 	put_texts(json, part, prior_texts, volume);
+	put_texts(json, part, hash_texts, volume);
 	put_numbers(json, part, objective_numbers, volume);
 	iso_json_set(json, object, "reconstruction", part);
 	return object;
@@ -369,6 +374,7 @@ static void get_isotrace(reader *r, const json_t *object, iso_volume *volume)
 	get_texts(r, part, fact_texts, volume);
 	get_numbers(r, part, fact_numbers, volume);
 	if (json_object_get(part, "prior")) get_texts(r, part, prior_texts, volume);
+	if (json_object_get(part, "scanner_hash")) get_texts(r, part, hash_texts, volume);
 	if (json_object_get(part, "objective")) get_numbers(r, part, objective_numbers, volume);
 	volume->facts.iterations = (unsigned)get_count(r, part, "iterations", 1000000);
 	volume->facts.subsets = (unsigned)get_count(r, part, "subsets", 1000000);

@@ -24,7 +24,8 @@ typedef struct iso_study_file {
 	char subjects[PATH_MAX]; /* the subjects table */
 	char output[PATH_MAX];
 
-	char crystal_map[PATH_MAX];                                           /* "" = none */
+	char calibration[PATH_MAX]; /* file of isotrace calibrate; "" = none */
+	char crystal_map[PATH_MAX]; /* "" = none */
 	double calibration_factor, calibration_uncertainty, dead_time_factor; /* NAN = not stated */
 
 	iso_grid grid;

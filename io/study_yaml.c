@@ -13,7 +13,7 @@
 
 /* The file as it stands: NULL (or zeros, in a list) where nothing is written. */
 typedef struct raw_scanner {
-	char *crystal_map;
+	char *crystal_map, *calibration;
 	double *calibration_factor, *calibration_uncertainty_percent, *dead_time_factor;
 } raw_scanner;
 
@@ -62,9 +62,11 @@ static const cyaml_schema_value_t whole_schema = {CYAML_VALUE_UINT(CYAML_FLAG_DE
 
 static const cyaml_schema_field_t scanner_fields[] = {
     OPTIONAL_TEXT("crystal_map", raw_scanner, crystal_map),
+    OPTIONAL_TEXT("calibration", raw_scanner, calibration),
     OPTIONAL_NUMBER("calibration_factor", raw_scanner, calibration_factor),
     OPTIONAL_NUMBER("calibration_uncertainty_percent", raw_scanner, calibration_uncertainty_percent),
-    OPTIONAL_NUMBER("dead_time_factor", raw_scanner, dead_time_factor), CYAML_FIELD_END};
+    OPTIONAL_NUMBER("dead_time_factor", raw_scanner, dead_time_factor),
+    CYAML_FIELD_END};
 
 static const cyaml_schema_field_t reconstruction_fields[] = {
     CYAML_FIELD_SEQUENCE_FIXED("grid_voxels", CYAML_FLAG_DEFAULT, raw_reconstruction, grid_voxels, &whole_schema, 3),
@@ -165,6 +167,7 @@ static iso_status range(const iso_study_file *study, const char *key, double val
 static iso_status read_scanner(iso_study_file *study, const raw_scanner *raw, iso_error *err)
 {
 	CHECK(copy_path(study, "scanner.crystal_map", raw->crystal_map, study->crystal_map, err));
+	CHECK(copy_path(study, "scanner.calibration", raw->calibration, study->calibration, err));
 	const double factor = study->calibration_factor = number_or(raw->calibration_factor, (double)NAN);
 	const double percent = number_or(raw->calibration_uncertainty_percent, (double)NAN);
 	const double dead = study->dead_time_factor = number_or(raw->dead_time_factor, (double)NAN);
@@ -174,6 +177,9 @@ static iso_status read_scanner(iso_study_file *study, const raw_scanner *raw, is
 	CHECK(range(study, "scanner.calibration_uncertainty_percent", percent,
 		    isnan(percent) || (percent >= 0 && percent < 100), "give the relative uncertainty (k = 1) in %",
 		    err));
+	if (study->calibration[0] && !isnan(factor))
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "state one of them",
+				"both scanner.calibration and scanner.calibration_factor");
 	if (!isnan(percent) && isnan(factor))
 		return iso_fail(err, ISO_BAD_INPUT, study->path, "state scanner.calibration_factor too",
 				"an uncertainty of the calibration, but no calibration factor");

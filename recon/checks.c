@@ -106,11 +106,15 @@ static iso_status check_calibration(const iso_scanner *scanner, const iso_recon_
 				"a nuclide of half-life %g s and branching fraction %g", o->nuclide->half_life_s,
 				o->nuclide->branching_fraction);
 	if (!o->calibrate) return ISO_OK;
-	const double factor = isnan(o->calibration_factor) ? scanner->calibration_factor : o->calibration_factor;
+	const double factor = o->calibration                 ? o->calibration->factor
+			      : isnan(o->calibration_factor) ? scanner->calibration_factor
+							     : o->calibration_factor;
 	if (!(factor > 0) || !isfinite(factor))
-		return iso_fail(err, ISO_BAD_INPUT, NULL,
-				"give --calibration-factor (from a phantom of known activity) or --uncalibrated",
-				"missing calibration: scanner '%s' has no calibration factor", scanner->name);
+		return iso_fail(
+		    err, ISO_BAD_INPUT, NULL,
+		    "give --calibration FILE (isotrace calibrate makes it from a phantom of known activity), "
+		    "--calibration-factor or --uncalibrated",
+		    "missing calibration: scanner '%s' has no calibration factor", scanner->name);
 	if (!o->nuclide)
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "give --nuclide or --uncalibrated",
 				"missing calibration: the nuclide, whose branching fraction is needed, is not known");

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/stopwatch.h"
 #include "isotrace/recon.h"
+#include "isotrace/time.h"
 #include "isotrace/version.h"
 #include "recon/checkpoint.h"
 #include "recon/checks.h"
@@ -61,10 +62,11 @@ typedef struct job {
 	double prompts, delayeds; /* used, all frames */
 	const iso_volume *volume;
 	iso_checkpoint checkpoint;
-	iso_solution solution; /* of the image at hand */
-	uint64_t iterations;   /* the most that a frame took */
-	double objective;      /* all frames */
-	double worked, work;   /* lines projected; all of them, about */
+	iso_solution solution;          /* of the image at hand */
+	uint64_t iterations;            /* the most that a frame took */
+	double objective;               /* all frames */
+	double worked, work;            /* lines projected; all of them, about */
+	double calibration_uncertainty; /* of options->calibration for this nuclide */
 	iso_recon_times times;
 } job;
 
@@ -250,6 +252,10 @@ static iso_status finish(const job *j, iso_filter_plan *filter, double factor, f
 /* A factor that the caller states comes with the caller's uncertainty, known or not. */
 static double calibration(const job *j, double *uncertainty)
 {
+	if (j->options->calibration) {
+		if (uncertainty) *uncertainty = j->calibration_uncertainty;
+		return j->options->calibration->factor;
+	}
 	const bool own = isnan(j->options->calibration_factor);
 	if (uncertainty) *uncertainty = own ? j->scanner->calibration_uncertainty : j->options->calibration_uncertainty;
 	return own ? j->scanner->calibration_factor : j->options->calibration_factor;
@@ -327,9 +333,13 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 static void say_corrections(const job *j, iso_corrections *c)
 {
 	const iso_recon_options *o = j->options;
+	char date[40] = "";
+	if (o->calibration) iso_time_text(o->calibration->scan_utc_s, date);
 	if (o->randoms == ISO_RANDOMS_DELAYED)
 		snprintf(c->randoms, sizeof c->randoms, "delayed coincidences, crystal fan sums");
-	if (o->mu) snprintf(c->attenuation, sizeof c->attenuation, "mu map, line integrals");
+	if (o->mu)
+		snprintf(c->attenuation, sizeof c->attenuation, "%s",
+			 o->mu_source ? o->mu_source : "mu map, line integrals");
 	bool measured = false;
 	for (uint32_t e = 0; e < j->scanner->elements && !measured; e++)
 		measured = fabs((double)j->scanner->efficiency[e] - 1) > 1e-6;
@@ -344,8 +354,9 @@ static void say_corrections(const job *j, iso_corrections *c)
 	if (o->calibrate) {
 		snprintf(c->branching, sizeof c->branching, "%s, branching fraction %g", o->nuclide->name,
 			 o->nuclide->branching_fraction);
-		snprintf(c->calibration, sizeof c->calibration, "factor %g Bq/mL per counts/s/mm",
-			 calibration(j, NULL));
+		snprintf(c->calibration, sizeof c->calibration, "factor %g Bq/mL per counts/s/mm%s%.10s%s%s",
+			 calibration(j, NULL), date[0] ? ", phantom of " : "", date, date[0] ? ", " : "",
+			 o->calibration ? o->calibration->nuclide : "");
 	}
 	if (o->psf_fwhm_mm > 0)
 		snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
@@ -366,6 +377,7 @@ static void say_facts(const job *j, iso_volume *volume)
 			 o->gamma, o->relaxation);
 	snprintf(facts->software, sizeof facts->software, "isotrace %s (%s kernels)", ISO_VERSION,
 		 iso_kernels_choose(NULL)->name);
+	iso_scanner_hash(j->scanner, facts->scanner_hash);
 	facts->iterations = (unsigned)j->iterations;
 	facts->objective = j->objective;
 	facts->subsets = o->subsets;
@@ -461,6 +473,17 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 	return status == ISO_OK ? blur_sensitivity(j, err) : status;
 }
 
+/* Before the work: what will be corrected follows from the options. */
+static iso_status check_calibration(job *j, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	if (!o->calibrate || !o->calibration) return ISO_OK;
+	iso_corrections corrections = {.randoms = ""};
+	say_corrections(j, &corrections);
+	return iso_calibration_check(o->calibration, j->scanner, j->acquisition, o->nuclide, &corrections, o->progress,
+				     &j->calibration_uncertainty, err);
+}
+
 static iso_status run(job *j, iso_volume **out, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
@@ -468,8 +491,9 @@ static iso_status run(job *j, iso_volume **out, iso_error *err)
 	iso_volume *volume = NULL;
 	iso_filter_plan *filter = NULL;
 	compare_nuclide(j);
+	iso_status status = check_calibration(j, err);
 	/* before another thread reads the events */
-	iso_status status = iso_checkpoint_open(j->events, o, &j->checkpoint, err);
+	if (status == ISO_OK) status = iso_checkpoint_open(j->events, o, &j->checkpoint, err);
 	if (status == ISO_OK) status = prepare(j, o->frame ? o->frame : &whole, err);
 	if (status == ISO_OK && o->post_filter.kind != ISO_FILTER_NONE)
 		status = iso_filter_plan_create(&o->post_filter, &o->grid, o->threads, &filter, err);

@@ -155,6 +155,7 @@ static iso_status describe_recon(iso_job *job, json_t *facts, iso_error *err)
 	ISO_TRY(iso_fact_text(facts, "tracer", job->row->tracer, err));
 	ISO_TRY(iso_fact_text(facts, "subject", job->row->subject, err));
 	ISO_TRY(iso_fact_number(facts, "start_utc_s", job->row->start_utc_s, err));
+	ISO_TRY(iso_fact_file(job, facts, "calibration", study->calibration, err));
 	ISO_TRY(iso_fact_number(facts, "calibration_factor", study->calibration_factor, err));
 	ISO_TRY(iso_fact_number(facts, "calibration_uncertainty", study->calibration_uncertainty, err));
 	ISO_TRY(iso_fact_number(facts, "dead_time_factor", study->dead_time_factor, err));
@@ -209,10 +210,11 @@ static iso_status state_facts(const iso_job *job, iso_events *events, iso_error 
 		scanner->calibration_factor = study->calibration_factor;
 		scanner->calibration_uncertainty = study->calibration_uncertainty;
 	}
-	if (isnan(scanner->calibration_factor))
-		return iso_fail(err, ISO_BAD_INPUT, job->listmode,
-				"measure a phantom of known activity and state scanner.calibration_factor in the study",
-				"the scanner is not calibrated: no Bq/mL and no %%ID/g without it");
+	if (isnan(scanner->calibration_factor) && !study->calibration[0])
+		return iso_fail(
+		    err, ISO_BAD_INPUT, job->listmode,
+		    "measure a phantom of known activity (isotrace calibrate) and name the file as scanner.calibration",
+		    "the scanner is not calibrated: no Bq/mL and no %%ID/g without it");
 	return ISO_OK;
 }
 
@@ -264,6 +266,7 @@ static iso_status run_recon(iso_job *job, const json_t *facts, iso_error *err)
 	iso_image *mu = NULL;
 	iso_frame *frames = NULL;
 	iso_volume *volume = NULL;
+	iso_calibration calibration;
 	iso_status status = iso_path_join(job->output, ".sensitivity", cache, err);
 	if (status == ISO_OK) status = iso_make_directory(cache, err);
 	if (status == ISO_OK) status = iso_path_join(job->folder, CHECKPOINT, checkpoint, err);
@@ -273,6 +276,10 @@ static iso_status run_recon(iso_job *job, const json_t *facts, iso_error *err)
 	if (status == ISO_OK && job->row->mu[0]) status = iso_nifti_read_image(job->row->mu, ISO_UNIT_PER_CM, &mu, err);
 	if (status == ISO_OK && job->study->frames[0])
 		status = iso_frame_table_read(job->study->frames, &frames, &options.frames, err);
+	if (status == ISO_OK && job->study->calibration[0]) {
+		status = iso_calibration_read(job->study->calibration, &calibration, err);
+		options.calibration = &calibration;
+	}
 	char listmode_sha256[65];
 	if (status == ISO_OK) status = iso_manifest_hash(job, job->listmode, listmode_sha256, err);
 	options.events_id = listmode_sha256;

@@ -30,10 +30,11 @@ typedef enum iso_unit {
 	ISO_UNIT_PER_CM,          /* linear attenuation coefficient */
 	ISO_UNIT_LABEL,           /* whole-number organ labels */
 	ISO_UNIT_FRACTION,        /* 0..1 */
-	ISO_UNIT_MM               /* sensitivity: summed weighted line lengths */
+	ISO_UNIT_MM,              /* sensitivity: summed weighted line lengths */
+	ISO_UNIT_HU               /* CT: 1000 (mu / mu of water - 1) at the tube's energies */
 } iso_unit;
 
-/* The unit as written into files: "Bq/mL", "counts/s/mm (uncalibrated)", "1/cm", "label", "fraction", "mm",
+/* The unit as written into files: "Bq/mL", "counts/s/mm (uncalibrated)", "1/cm", "label", "fraction", "mm", "HU",
  * "unknown". Never NULL. */
 const char *iso_unit_text(iso_unit unit);
 iso_unit iso_unit_from_text(const char *text);

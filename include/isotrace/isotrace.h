@@ -7,7 +7,10 @@
 #define ISOTRACE_H
 
 #include "isotrace/acquisition.h"
+#include "isotrace/attenuation.h"
 #include "isotrace/biodistribution.h"
+#include "isotrace/calibration.h"
+#include "isotrace/ct.h"
 #include "isotrace/dicom.h"
 #include "isotrace/dose.h"
 #include "isotrace/events.h"

@@ -2,6 +2,7 @@
 #ifndef ISOTRACE_RECON_H
 #define ISOTRACE_RECON_H
 
+#include "isotrace/calibration.h"
 #include "isotrace/events.h"
 #include "isotrace/nuclide.h"
 #include "isotrace/progress.h"
@@ -68,6 +69,7 @@ typedef struct iso_recon_options {
 	iso_filter post_filter;
 	iso_randoms_method randoms; /* ISO_RANDOMS_DELAYED without delayed events in the file: ISO_BAD_INPUT */
 	const iso_image *mu;        /* 1/cm, any grid, values outside it 0; NULL = not corrected */
+	const char *mu_source;      /* what mu was made of, for the volume's facts; NULL = not stated */
 	const iso_frame *frame;     /* NULL: one frame over the whole acquisition */
 	size_t frames;
 	/* Decay and branching; NULL: the result is not decay-corrected (and cannot be calibrated). */
@@ -77,6 +79,8 @@ typedef struct iso_recon_options {
 	bool calibrate;          /* to Bq/mL; a calibration factor and a nuclide must be known */
 	/* Instead of the scanner's own; NAN: the scanner's own. */
 	double calibration_factor, calibration_uncertainty;
+	/* Instead of both; must be of this scanner and of an image corrected like this one (iso_calibration_check). NULL = none. */
+	const iso_calibration *calibration;
 	size_t replicates; /* see iso_volume; 0 = none, else >= 2 */
 	/* Folder that keeps sensitivity images between runs, NULL = none. */
 	const char *sensitivity_cache;

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/output.h"
+#include "io/dicom/dicom_file.h"
+#include "isotrace/attenuation.h"
+#include "isotrace/calibration.h"
 #include "isotrace/dicom.h"
 #include "isotrace/exports.h"
 #include "isotrace/listmode.h"
@@ -182,9 +187,128 @@ static void dicom(void)
 	iso_volume_free(given_volume);
 }
 
+/* Three slices of 4 x 5 pixels. */
+static void write_ct(const char *folder)
+{
+	iso_error err;
+	static const int16_t pixels[20] = {0};
+	ISO_ASSERT_OK(iso_make_directory(folder, &err), err);
+	for (int k = 0; k < 3; k++) {
+		iso_dcm *dcm;
+		char text[64], path[PATH_MAX];
+		ISO_ASSERT_OK(iso_dcm_create(&dcm, &err), err);
+		iso_dcm_text(dcm, 0x00080016, "1.2.840.10008.5.1.4.1.1.2");
+		snprintf(text, sizeof text, "1.2.3.%d", k + 1);
+		iso_dcm_text(dcm, 0x00080018, text);
+		iso_dcm_text(dcm, 0x0020000e, "1.2.3");
+		iso_dcm_text(dcm, 0x00100020, "M01");
+		iso_dcm_text(dcm, 0x00180060, "120");
+		iso_dcm_text(dcm, 0x00200037, "1\\0\\0\\0\\1\\0");
+		snprintf(text, sizeof text, "0\\0\\%d", k);
+		iso_dcm_text(dcm, 0x00200032, text);
+		iso_dcm_text(dcm, 0x00280030, "1\\1");
+		iso_dcm_text(dcm, 0x00281052, "-1000");
+		iso_dcm_text(dcm, 0x00281053, "1");
+		iso_dcm_us(dcm, 0x00280002, 1);
+		iso_dcm_us(dcm, 0x00280010, 5);
+		iso_dcm_us(dcm, 0x00280011, 4);
+		iso_dcm_us(dcm, 0x00280100, 16);
+		iso_dcm_us(dcm, 0x00280101, 16);
+		iso_dcm_us(dcm, 0x00280102, 15);
+		iso_dcm_us(dcm, 0x00280103, 1);
+		iso_dcm_pixels(dcm, pixels, 20);
+		snprintf(path, sizeof path, "%s/%d.dcm", folder, k);
+		ISO_ASSERT_OK(iso_dcm_save(dcm, path, path, &err), err);
+		iso_dcm_free(dcm);
+	}
+}
+
+static iso_status read_ct(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_image *ct = NULL;
+	iso_ct_facts facts;
+	const iso_status status = iso_ct_read(iso_test_path("ct"), NULL, NULL, &ct, &facts, err);
+	iso_image_free(ct);
+	return status;
+}
+
+static iso_status read_tables(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_mu_curve curve;
+	iso_mu_label *rows = NULL;
+	size_t count;
+	iso_status status = iso_mu_curve_read(iso_test_path("curve.csv"), 120, &curve, err);
+	if (status == ISO_OK) status = iso_mu_labels_read(iso_test_path("labels.csv"), &rows, &count, err);
+	free(rows);
+	return status;
+}
+
+static iso_status write_mu(const char *folder, iso_error *err)
+{
+	static iso_mu_facts facts;
+	return iso_mu_write(in(folder, "mu.nii.gz"), given_image, &facts, err);
+}
+
+static void attenuation(void)
+{
+	static const char curve[] = "kvp,break_hu,a_per_cm,b_per_cm_per_hu\n120,50,0.0982,5.11e-5\n",
+			  labels[] = "label,mu_per_cm\n1,0.096\n";
+	const iso_grid grid =
+	    iso_grid_centred((const size_t[]){4, 5, 6}, (const double[]){1, 1, 1}, (const double[]){0, 0, 0});
+	iso_error err;
+	write_ct(iso_test_path("ct"));
+	ISO_ASSERT_OK(iso_output_write(iso_test_path("curve.csv"), curve, sizeof curve - 1, &err), err);
+	ISO_ASSERT_OK(iso_output_write(iso_test_path("labels.csv"), labels, sizeof labels - 1, &err), err);
+	ISO_ASSERT_OK(iso_image_create(&grid, ISO_UNIT_PER_CM, &given_image, &err), err);
+	static const char *const image[] = {"mu.nii.gz", NULL}; /* a map without its sidecar is a map */
+	iso_fail_every_allocation(&(iso_scenario){.run = read_ct, .max_runs = 200});
+	iso_fail_every_allocation(&(iso_scenario){.run = read_tables});
+	iso_fail_every_allocation(&(iso_scenario){.run = write_mu, .may_remain = image});
+	iso_image_free(given_image);
+}
+
+static const iso_calibration given_calibration = {.factor = 1e6,
+						  .uncertainty = 0.03,
+						  .scanner_name = "ring",
+						  .nuclide = "F-18",
+						  .branching_fraction = 0.97,
+						  .half_life_s = 6584,
+						  .scan_utc_s = 1.7e9,
+						  .assay_utc_s = 1.7e9,
+						  .voxels = 100,
+						  .earlier_factor = (double)NAN};
+
+static iso_status write_calibration(const char *folder, iso_error *err)
+{
+	return iso_calibration_write(in(folder, "cal.json"), &given_calibration, err);
+}
+
+static iso_status read_calibration(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_calibration c;
+	return iso_calibration_read(iso_test_path("cal.json"), &c, err);
+}
+
+static void calibration(void)
+{
+	iso_error err;
+	ISO_ASSERT_OK(write_calibration(iso_test_folder(), &err), err);
+	iso_fail_every_allocation(&(iso_scenario){.run = write_calibration});
+	iso_fail_every_allocation(&(iso_scenario){.run = read_calibration});
+}
+
 static const iso_test tests[] = {
-    {"NIfTI images", nifti},        {"volumes with sidecar and replicates", volumes},
-    {"native list-mode", listmode}, {"PETLINK export", petlink},
-    {"SAFIR export", safir},        {"DICOM series", dicom},
+    {"CT, tables and mu maps", attenuation},
+    {"calibration files", calibration},
+
+    {"NIfTI images", nifti},
+    {"volumes with sidecar and replicates", volumes},
+    {"native list-mode", listmode},
+    {"PETLINK export", petlink},
+    {"SAFIR export", safir},
+    {"DICOM series", dicom},
 };
 ISO_TEST_MAIN("memory, io", tests)

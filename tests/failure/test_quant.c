@@ -6,6 +6,7 @@
 
 #include "core/output.h"
 #include "isotrace/biodistribution.h"
+#include "isotrace/calibration.h"
 #include "tests/failure/inject.h"
 #include "tests/harness.h"
 #include "tests/io/volume_samples.h"
@@ -51,5 +52,28 @@ static void quantification(void)
 	iso_volume_free(volume);
 }
 
-static const iso_test tests[] = {{"dose, organs, uptake and results", quantification}};
+static iso_status calibrate(const char *folder, iso_error *err)
+{
+	(void)folder;
+	const iso_assayed_phantom phantom = {.activity_bq = 1e6,
+					     .volume_ml = 10,
+					     .concentration_bq_per_ml = (double)NAN,
+					     .assay_utc_s = volume->acquisition.start_utc_s,
+					     .scan_start_utc_s = (double)NAN};
+	const iso_calibration_region region = {
+	    .kind = ISO_REGION_SPHERE, .centre_mm = {1.25, -2.5, 33.3}, .radius_mm = 1};
+	iso_calibration c;
+	return iso_calibrate(volume, 0, &phantom, &region, NULL, &c, err);
+}
+
+static void calibration(void)
+{
+	iso_error err;
+	ISO_ASSERT_OK(sample_volume(1, 2, &volume, &err), err);
+	volume->unit = ISO_UNIT_COUNTS_PER_S_MM;
+	iso_fail_every_allocation(&(iso_scenario){.run = calibrate});
+	iso_volume_free(volume);
+}
+
+static const iso_test tests[] = {{"calibration", calibration}, {"dose, organs, uptake and results", quantification}};
 ISO_TEST_MAIN("memory, quant", tests)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/output.h"
+#include "isotrace/attenuation.h"
 #include "isotrace/projector.h"
 #include "isotrace/recon.h"
 #include "recon/sensitivity.h"
@@ -205,7 +207,47 @@ static void filter_and_randoms(void)
 	finish();
 }
 
+static iso_status make_mu(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_mu_options options = iso_mu_options_default();
+	iso_image *ct = NULL, *map = NULL;
+	options.truncation = ISO_CT_TRUNCATION_EXTEND;
+	options.outline = mu;
+	options.blur_fwhm_mm = 4;
+	options.threads = 1;
+	iso_status status = iso_mu_curve_of_kvp(50, &options.curve, err);
+	if (status == ISO_OK) status = iso_image_create(&grid, ISO_UNIT_HU, &ct, err);
+	const iso_grid wide = iso_grid_covering(&grid, &grid, (const double[]){5, 5, 5});
+	if (status == ISO_OK) status = iso_mu_from_ct(ct, &options, &wide, &map, NULL, err);
+	iso_image_free(map);
+	iso_image_free(ct);
+	return status;
+}
+
+static iso_status make_mu_of_labels(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_image *labels = NULL, *map = NULL;
+	const iso_mu_label row = {.label = 1, .mu_per_cm = (double)NAN, .material = "H2O", .density_g_per_ml = 1};
+	iso_status status = iso_image_create(&grid, ISO_UNIT_LABEL, &labels, err);
+	if (status == ISO_OK) status = iso_mu_from_labels(labels, &row, 1, &grid, &map, err);
+	iso_image_free(map);
+	iso_image_free(labels);
+	return status;
+}
+
+static void attenuation(void)
+{
+	prepare();
+	iso_fail_every_allocation(&(iso_scenario){.run = make_mu});
+	iso_fail_every_allocation(&(iso_scenario){.run = make_mu_of_labels});
+	finish();
+}
+
 static const iso_test tests[] = {
+    {"mu from CT and from labels", attenuation},
+
     {"projector", projector},
     {"sensitivity image and its cache", sensitivity},
     {"filter and randoms", filter_and_randoms},

@@ -276,6 +276,34 @@ def contradictions_are_refused(study):
     study.study = STUDY
 
 
+def calibration_file(study):
+    """A file of isotrace calibrate, made of a scan of this study, gives its own factor back and is part of the facts."""
+    scan = study.path("results/C/scan.nii.gz")
+    done = subprocess.run([ISOTRACE, "calibrate", scan, "--concentration-bq-per-ml", "1e5", "--assay-time", "2026-03-14T09:00:00Z",
+                           "--uncertainty-percent", "4", "--region", "sphere:0,0,0,6", "-o", study.path("cal.json")],
+                          capture_output=True, text=True)
+    check(done.returncode == 0 and "calibrated with 1000" in done.stderr, done.stderr)
+    with open(study.path("cal.json")) as file:
+        made = json.load(file)
+    rows, study.rows = study.rows, {"C": study.rows["C"]}
+    study.study = STUDY.replace("calibration_factor: 1000\n  calibration_uncertainty_percent: 3\n", "calibration: cal.json\n", 1)
+    code, _, stderr = study.run("-o", study.path("calibrated"))
+    check(code == 0, code, stderr)
+    with open(study.path("calibrated/C/scan.json")) as file:
+        facts = json.load(file)["isotrace"]
+    check(facts["calibration_factor"] == made["factor"] and facts["calibration_uncertainty"] == made["uncertainty"]["total"], facts)
+    with open(study.path("calibrated/study.json")) as file:
+        check(json.load(file)["scans"][0]["steps"]["recon"]["facts"]["calibration"]["file"] == "cal.json")
+    # of an image that was not corrected for attenuation, or stated twice
+    study.study = study.study.replace("  mu: mu.nii.gz\n", "", 1)
+    code, _, stderr = study.run("-o", study.path("calibrated"))
+    check(code == 3 and "attenuation" in stderr, code, stderr)
+    study.study = STUDY.replace("scanner:\n", "scanner:\n  calibration: cal.json\n", 1)
+    code, _, stderr = study.run("-o", study.path("calibrated"))
+    check(code == 3 and "both" in stderr, code, stderr)
+    study.study, study.rows = STUDY, rows
+
+
 def one_run_at_a_time(study):
     with open(study.path("results/.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -317,7 +345,7 @@ def safir_export(study):
 
 TESTS = [first_run, second_run_does_nothing, changed_dose, damaged_output_is_made_again, broken_subject, all_broken, excluded,
          killed_and_resumed, threads_do_not_matter, mistakes_stop_before_anything, contradictions_are_refused,
-         one_run_at_a_time, unreachable_pacs, safir_export]
+         calibration_file, one_run_at_a_time, unreachable_pacs, safir_export]
 
 
 def main():
