@@ -15,6 +15,7 @@ static const struct {
 } verbs[] = {
     {"info", cli_info, "say what a file holds"},
     {"convert", cli_convert, "scanner export to native list-mode"},
+    {"normalise", cli_normalise, "crystal efficiencies from a norm scan"},
     {"recon", cli_recon, "list-mode to a volume"},
     {"quant", cli_quant, "volume to %ID/g per organ"},
     {"run", cli_run, "a whole study: convert, recon, quant, DICOM, send"},

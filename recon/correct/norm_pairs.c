@@ -41,11 +41,18 @@ static iso_status list_columns(iso_norm_pairs *p, const iso_scanner *scanner, is
 	p->most_rows = planar ? columns->most_rows : 1;
 	p->first = malloc((p->columns + (size_t)1) * sizeof *p->first);
 	p->element = malloc(scanner->elements * sizeof *p->element);
-	if (!p->first || !p->element)
+	p->place = malloc(scanner->elements * sizeof *p->place);
+	p->column = malloc(scanner->elements * sizeof *p->column);
+	if (!p->first || !p->element || !p->place || !p->column)
 		status = iso_fail_memory(err, "the normalisation", 2 * (size_t)scanner->elements * sizeof *p->first);
 	for (uint32_t n = 0; status == ISO_OK && n <= p->columns; n++) p->first[n] = planar ? columns->first[n] : n;
 	for (uint32_t e = 0; status == ISO_OK && e < scanner->elements; e++)
 		p->element[e] = planar ? columns->element[e] : e;
+	for (uint32_t n = 0; status == ISO_OK && n < p->columns; n++)
+		for (uint32_t at = p->first[n]; at < p->first[n + 1]; at++) {
+			p->place[p->element[at]] = at;
+			p->column[p->element[at]] = n;
+		}
 	iso_columns_free(columns);
 	return status;
 }
@@ -262,6 +269,8 @@ void iso_norm_pairs_free(iso_norm_pairs *p)
 	iso_scanner_free(p->nominal);
 	free(p->first);
 	free(p->element);
+	free(p->place);
+	free(p->column);
 	free(p->kind);
 	free(p->representative);
 	free(p->start);
@@ -273,6 +282,13 @@ void iso_norm_pairs_free(iso_norm_pairs *p)
 bool iso_norm_pair_counts(const iso_norm_pairs *pairs, uint32_t a, uint32_t b)
 {
 	iso_norm_chords chords;
+	const uint32_t u = pairs->column[a], v = pairs->column[b];
+	const uint32_t kind = pairs->kind ? pairs->kind[(size_t)u * pairs->columns + v] : ISO_NORM_ALONE;
+	if (kind == 0) return false;
+	if (kind != ISO_NORM_ALONE)
+		return pairs->table[pairs->start[kind - 1] +
+				    (size_t)(pairs->place[a] - pairs->first[u]) * iso_norm_rows(pairs, v) +
+				    (pairs->place[b] - pairs->first[v])] > 0;
 	const float *p = pairs->nominal->position_mm + 3 * (size_t)a, *q = pairs->nominal->position_mm + 3 * (size_t)b;
 	return iso_scanner_pair_allowed(pairs->nominal, a, b) &&
 	       iso_norm_chords_of(pairs->source, pairs->inner_part, p, q, &chords) && iso_norm_integral(&chords, p, q) > 0;

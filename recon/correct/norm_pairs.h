@@ -15,6 +15,8 @@ typedef struct iso_norm_pairs {
 	uint32_t columns, most_rows;
 	uint32_t *first;   /* [columns + 1] */
 	uint32_t *element; /* [elements], column by column */
+	uint32_t *place;   /* [elements] where in element[] an element is */
+	uint32_t *column;  /* [elements] of an element */
 	/* Kind of a column pair: 0 no line counts, ISO_NORM_ALONE to be worked out each time, else 1 + number of its class.
 	 * [columns * columns]; NULL: all alone. */
 	uint32_t *kind;
