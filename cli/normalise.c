@@ -28,7 +28,8 @@ enum {
 static const struct argp_option option_table[] = {
     {"output", 'o', "FILE.norm.h5", 0, "Normalisation to write; needed", 0},
     {NULL, 0, NULL, 0, "What was scanned:", 1},
-    {"source", KEY_SOURCE, "KIND", 0, "cylinder: uniform, along the axis; line: a rod that goes round; plane: a slab; needed", 1},
+    {"source", KEY_SOURCE, "KIND", 0,
+     "cylinder: uniform, along the axis; line: a rod that goes round; plane: a slab; needed", 1},
     {"radius", KEY_RADIUS, "MM", 0, "Of the cylinder, or of the rod's orbit", 1},
     {"length", KEY_LENGTH, "MM", 0, "Along the axis; default: longer than the scanner", 1},
     {"centre", KEY_CENTRE, "X,Y,Z", 0, "In mm; default 0,0,0", 1},
@@ -37,14 +38,17 @@ static const struct argp_option option_table[] = {
     {"width", KEY_WIDTH, "MM", 0, "plane: across the axis", 1},
     {"thickness", KEY_THICKNESS, "MM", 0, "plane", 1},
     {"angle", KEY_ANGLE, "DEG", 0, "plane: of its width from +x towards +y at the first position; default 0", 1},
-    {"positions", KEY_POSITIONS, "N", 0, "plane: scanned at N angles, 180/N degrees apart, each for as long; default 1", 1},
+    {"positions", KEY_POSITIONS, "N", 0, "plane: scanned at N angles, 180/N degrees apart, each for as long; default 1",
+     1},
     {NULL, 0, NULL, 0, "What is fitted:", 2},
     {"inner", KEY_INNER, "PART", 0, "Lines within this part of the radius count; default 0.9", 2},
     {"geometric", KEY_GEOMETRIC, "keep|drop|none", 0,
-     "Factors by distance from the axis and by difference in z: keep them; fit and leave them out, since a source that scatters shows its scatter in "
+     "Factors by distance from the axis and by difference in z: keep them; fit and leave them out, since a source that "
+     "scatters shows its scatter in "
      "them (default for a cylinder); do not fit them. Default for line and plane: keep",
      2},
-    {"block", KEY_BLOCK, "yes|no", 0, "Factors by the crystal's position in its block; default: yes where the list-mode states blocks", 2},
+    {"block", KEY_BLOCK, "yes|no", 0,
+     "Factors by the crystal's position in its block; default: yes where the list-mode states blocks", 2},
     {NULL, 0, NULL, 0, "Machine:", 3},
     {"threads", KEY_THREADS, "N", 0, "Default: all; the result does not depend on it", 3},
     {"json", KEY_JSON, NULL, 0, "Print what was found as JSON", 3},
@@ -122,7 +126,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		a->geometric = text;
 		return 0;
 	case KEY_BLOCK:
-		if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0) argp_error(state, "--block is yes or no, not '%s'", text);
+		if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+			argp_error(state, "--block is yes or no, not '%s'", text);
 		a->block = text;
 		return 0;
 	case KEY_THREADS:
@@ -143,10 +148,12 @@ static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "NORM.lm.h5",
-    .doc = "Crystal efficiencies and geometric factors from the list-mode of a norm scan, by maximum likelihood, into one file for isotrace recon "
-	   "--normalisation.\vExamples:\n\n"
-	   "  isotrace normalise cylinder.lm.h5 --source cylinder --radius 30 --length 160 --mu water -o 2026-03.norm.h5\n"
-	   "  isotrace normalise rod.lm.h5 --source line --radius 35 --rod-radius 1.5 -o 2026-03.norm.h5\n"};
+    .doc =
+	"Crystal efficiencies and geometric factors from the list-mode of a norm scan, by maximum likelihood, into one "
+	"file for isotrace recon "
+	"--normalisation.\vExamples:\n\n"
+	"  isotrace normalise cylinder.lm.h5 --source cylinder --radius 30 --length 160 --mu water -o 2026-03.norm.h5\n"
+	"  isotrace normalise rod.lm.h5 --source line --radius 35 --rod-radius 1.5 -o 2026-03.norm.h5\n"};
 
 static void print(const arguments *a, const iso_normalisation *n)
 {
@@ -160,15 +167,16 @@ static void print(const arguments *a, const iso_normalisation *n)
 	}
 	const double uncertainty = alive > 0 ? sqrt(sum / alive) : 0;
 	if (a->json)
-		printf("{\"output\": \"%s\", \"elements\": %u, \"dead\": %u, \"prompts\": %.0f, \"delayeds\": %.0f, "
-		       "\"efficiency\": [%.6g, %.6g], \"uncertainty\": %.6g, \"radial_nodes\": %u, \"axial_nodes\": %u, "
-		       "\"block_positions\": %u}\n",
-		       a->output, n->elements, n->dead, n->prompts, n->delayeds, low, high, uncertainty,
-		       n->components ? n->components->radial_nodes : 0, n->components ? n->components->axial_nodes : 0,
-		       n->components ? n->components->block_positions : 0);
+		printf(
+		    "{\"output\": \"%s\", \"elements\": %u, \"dead\": %u, \"prompts\": %.0f, \"delayeds\": %.0f, "
+		    "\"efficiency\": [%.6g, %.6g], \"uncertainty\": %.6g, \"radial_nodes\": %u, \"axial_nodes\": %u, "
+		    "\"block_positions\": %u}\n",
+		    a->output, n->elements, n->dead, n->prompts, n->delayeds, low, high, uncertainty,
+		    n->components ? n->components->radial_nodes : 0, n->components ? n->components->axial_nodes : 0,
+		    n->components ? n->components->block_positions : 0);
 	else if (!a->quiet)
-		printf("%s: %u crystals, %u dead, efficiencies %.3g to %.3g, known to %.2g %% (rms), %.0f prompts\n", a->output,
-		       n->elements, n->dead, low, high, 100 * uncertainty, n->prompts);
+		printf("%s: %u crystals, %u dead, efficiencies %.3g to %.3g, known to %.2g %% (rms), %.0f prompts\n",
+		       a->output, n->elements, n->dead, low, high, 100 * uncertainty, n->prompts);
 }
 
 static iso_status normalise(arguments *a)

@@ -27,7 +27,8 @@ static double at_nodes(const float *factor, double x, double step, uint32_t node
 double iso_signed_offset_mm(const float *p, const float *q)
 {
 	const double dx = (double)q[0] - (double)p[0], dy = (double)q[1] - (double)p[1];
-	const double cross = (double)p[0] * (double)q[1] - (double)p[1] * (double)q[0], across = sqrt(dx * dx + dy * dy);
+	const double cross = (double)p[0] * (double)q[1] - (double)p[1] * (double)q[0],
+		     across = sqrt(dx * dx + dy * dy);
 	return across > 0 ? cross / across : hypot((double)p[0], (double)p[1]);
 }
 

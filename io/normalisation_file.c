@@ -75,8 +75,8 @@ static bool put_all(hid_t file, const iso_normalisation *n)
 	       iso_hdf5_put_text(file, "scanner_name", n->scanner_name) &&
 	       iso_hdf5_put_text(file, "scanner_hash", n->scanner_hash) &&
 	       iso_hdf5_put_text(file, "source", n->source) &&
-	       (!start[0] || iso_hdf5_put_text(file, "start_utc", start)) && iso_hdf5_put_text(file, "made_utc", made) &&
-	       iso_hdf5_put_double(file, "prompts", &n->prompts, 1) &&
+	       (!start[0] || iso_hdf5_put_text(file, "start_utc", start)) &&
+	       iso_hdf5_put_text(file, "made_utc", made) && iso_hdf5_put_double(file, "prompts", &n->prompts, 1) &&
 	       iso_hdf5_put_double(file, "delayeds", &n->delayeds, 1) && iso_hdf5_put_u64(file, "dead", n->dead) &&
 	       put_floats(file, "efficiency", "relative, 0 = dead", n->elements, 0, n->efficiency) &&
 	       put_floats(file, "uncertainty", "of efficiency, relative, k = 1", n->elements, 0, n->uncertainty) &&
@@ -136,8 +136,8 @@ static iso_status bad(const source *s, const char *what, iso_error *err)
 }
 
 /* A list of float32 (columns 0) or a table of as many columns; *rows 0: as many as there are, at most `most`. */
-static iso_status get_floats(const source *s, hid_t where, const char *name, hsize_t columns, hsize_t most, hsize_t *rows,
-			     float **values, iso_error *err)
+static iso_status get_floats(const source *s, hid_t where, const char *name, hsize_t columns, hsize_t most,
+			     hsize_t *rows, float **values, iso_error *err)
 {
 	hsize_t there = 0;
 	*values = NULL;
@@ -222,9 +222,11 @@ static iso_status get_components(const source *s, iso_error *err)
 	if (c) c->position = calloc(s->n->elements, 1);
 	if (!c || !c->position) status = iso_fail_memory(err, "the normalisation", sizeof *c + s->n->elements);
 	if (status == ISO_OK)
-		status = get_nodes(s, group, "radial", "radial_step_mm", &c->radial_nodes, &c->radial_step_mm, c->radial, err);
+		status = get_nodes(s, group, "radial", "radial_step_mm", &c->radial_nodes, &c->radial_step_mm,
+				   c->radial, err);
 	if (status == ISO_OK)
-		status = get_nodes(s, group, "axial", "axial_step_mm", &c->axial_nodes, &c->axial_step_mm, c->axial, err);
+		status =
+		    get_nodes(s, group, "axial", "axial_step_mm", &c->axial_nodes, &c->axial_step_mm, c->axial, err);
 	if (status == ISO_OK) status = get_block(s, group, c, err);
 	H5Gclose(group);
 	return status;
@@ -235,13 +237,14 @@ static iso_status check_format(const source *s, iso_error *err)
 	char format[64];
 	uint64_t version = 0, complete = 0;
 	bool named = false, versioned = false, finished = false;
-	if (!iso_hdf5_get_text(s->file, "format", format, sizeof format, &named) || !named || strcmp(format, FORMAT) != 0)
+	if (!iso_hdf5_get_text(s->file, "format", format, sizeof format, &named) || !named ||
+	    strcmp(format, FORMAT) != 0)
 		return iso_fail(err, ISO_BAD_INPUT, s->path, "give a file that isotrace normalise made",
 				"this HDF5 file is no isotrace normalisation");
 	if (!iso_hdf5_get_u64(s->file, "format_version", &version, &versioned) || !versioned || version != VERSION)
 		return iso_fail(err, ISO_BAD_INPUT, s->path, "use a newer isotrace",
-				"normalisation of version %llu; this program knows version %d", (unsigned long long)version,
-				VERSION);
+				"normalisation of version %llu; this program knows version %d",
+				(unsigned long long)version, VERSION);
 	if (!iso_hdf5_get_u64(s->file, "complete", &complete, &finished) || !finished || complete != 1)
 		return bad(s, "the file was never finished: its writer was interrupted", err);
 	return ISO_OK;
@@ -278,8 +281,7 @@ static iso_status get_all(source *s, iso_error *err)
 {
 	hsize_t elements = 0;
 	s->file = iso_hdf5_open(s->path);
-	if (s->file < 0)
-		return iso_hdf5_fail(err, ISO_BAD_INPUT, s->path, "no HDF5 file, or one cut short or damaged");
+	if (s->file < 0) return iso_hdf5_fail(err, ISO_BAD_INPUT, s->path, "no HDF5 file, or one cut short or damaged");
 	iso_status status = check_format(s, err);
 	if (status == ISO_OK)
 		status = get_floats(s, s->file, "efficiency", 0, MOST_ELEMENTS, &elements, &s->n->efficiency, err);

@@ -22,10 +22,10 @@ typedef enum iso_norm_source_kind {
 /* What was scanned. Uniform in activity. Lengths in mm. */
 typedef struct iso_norm_source {
 	iso_norm_source_kind kind;
-	double centre_mm[3];  /* of the cylinder, the orbit or the slab */
-	double radius_mm;     /* of the cylinder, or of the orbit */
-	double rod_radius_mm; /* line */
-	double length_mm;     /* along z; INFINITY: longer than the scanner */
+	double centre_mm[3];           /* of the cylinder, the orbit or the slab */
+	double radius_mm;              /* of the cylinder, or of the orbit */
+	double rod_radius_mm;          /* line */
+	double length_mm;              /* along z; INFINITY: longer than the scanner */
 	double width_mm, thickness_mm; /* plane */
 	double angle_deg;              /* plane: of its width from +x towards +y, at the first position */
 	unsigned positions;            /* plane: angle + n 180 / positions degrees; 1 to 64 */
@@ -58,13 +58,13 @@ iso_normalise_options iso_normalise_options_default(const iso_norm_source *sourc
 
 typedef struct iso_normalisation {
 	char scanner_name[64];
-	char scanner_hash[65];         /* iso_scanner_hash of the norm scan's scanner */
-	char source[160];              /* what was scanned, in words */
-	double start_utc_s, made_utc_s; /* of the scan, NAN = not stated; of the normalisation */
-	double prompts, delayeds;       /* that were used */
-	uint32_t elements, dead;        /* dead: of elements that the scanner counts as alive, those without counts */
-	float *efficiency;              /* owned; [elements]; mean over those above 0: 1 */
-	float *uncertainty;             /* owned; [elements]; relative, k = 1, of counting; 0 for dead ones */
+	char scanner_hash[65];           /* iso_scanner_hash of the norm scan's scanner */
+	char source[160];                /* what was scanned, in words */
+	double start_utc_s, made_utc_s;  /* of the scan, NAN = not stated; of the normalisation */
+	double prompts, delayeds;        /* that were used */
+	uint32_t elements, dead;         /* dead: of elements that the scanner counts as alive, those without counts */
+	float *efficiency;               /* owned; [elements]; mean over those above 0: 1 */
+	float *uncertainty;              /* owned; [elements]; relative, k = 1, of counting; 0 for dead ones */
 	iso_pair_components *components; /* owned; NULL = none; position[] as iso_pair_components has it */
 	char software[64];
 } iso_normalisation;

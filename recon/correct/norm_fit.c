@@ -71,8 +71,8 @@ static double column_factor(const iso_norm_model *m, uint32_t a, uint32_t b, dou
 
 /* One thread's room. */
 typedef struct work {
-	float *room;       /* [most_rows^2] */
-	double *sum;       /* [most_rows] */
+	float *room; /* [most_rows^2] */
+	double *sum; /* [most_rows] */
 } work;
 
 static void add_axial(const iso_norm_model *m, uint32_t u, uint32_t v, const float *matrix, double factor,
@@ -227,7 +227,8 @@ static misfit improve(iso_norm_model *m, const iso_norm_sums *counts, const iso_
 	const double scale = sum > 0 ? wanted / sum : 0;
 	misfit fit = {0};
 	for (uint32_t e = 0; e < elements; e++)
-		if (m->efficiency[e] > 0) m->efficiency[e] *= step(counts->fan[e], scale * got->fan[e], both_ends, &fit);
+		if (m->efficiency[e] > 0)
+			m->efficiency[e] *= step(counts->fan[e], scale * got->fan[e], both_ends, &fit);
 	for (uint32_t n = 0; n < c->radial_nodes; n++)
 		c->radial[n] *= (float)step(counts->radial[n], scale * got->radial[n], one_factor, &fit);
 	for (uint32_t n = 0; n < c->axial_nodes; n++)
@@ -252,7 +253,8 @@ iso_status iso_norm_fit(iso_norm_model *model, iso_norm_pairs *pairs, const iso_
 		const misfit fit = improve(model, counts, &got, keep_block);
 		if (fit.square <= least_misfit * fit.terms || fit.worst <= least_ratio) break;
 		iso_norm_pairs_weigh(pairs, model->components, p.threads);
-		snprintf(stage, sizeof stage, "normalisation, pass %d, misfit %.2g", n + 1, sqrt(fit.square / fmax(fit.terms, 1)));
+		snprintf(stage, sizeof stage, "normalisation, pass %d, misfit %.2g", n + 1,
+			 sqrt(fit.square / fmax(fit.terms, 1)));
 		if (progress && progress->report && progress->report(progress->user, stage, (double)n / MAX_PASSES))
 			status = iso_fail(err, ISO_CANCELLED, NULL, "run it again", "normalisation cancelled");
 	}

@@ -9,7 +9,7 @@
 
 /* Counts added up by each component that they depend on; or what a model expects in their place. */
 typedef struct iso_norm_sums {
-	double *fan;                                       /* owned; [elements]: both ends of each pair */
+	double *fan;                                          /* owned; [elements]: both ends of each pair */
 	double radial[ISO_PAIR_NODES], axial[ISO_PAIR_NODES]; /* each pair once, shared by the two nodes around it */
 	double block[ISO_BLOCK_POSITIONS][ISO_BLOCK_NODES];   /* both ends */
 } iso_norm_sums;

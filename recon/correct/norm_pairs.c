@@ -94,7 +94,8 @@ static int64_t whole(double x, double quantum)
 static key key_of(const iso_norm_pairs *p, const int *list, uint32_t u, uint32_t v)
 {
 	const float *a = place(p, u, 0), *b = place(p, v, 0), *n = normal(p, u, 0), *m = normal(p, v, 0);
-	const double dx = (double)b[0] - (double)a[0], dy = (double)b[1] - (double)a[1], across = sqrt(dx * dx + dy * dy);
+	const double dx = (double)b[0] - (double)a[0], dy = (double)b[1] - (double)a[1],
+		     across = sqrt(dx * dx + dy * dy);
 	return (key){.number = {whole(across, quantum_mm), whole(fabs(iso_signed_offset_mm(a, b)), quantum_mm),
 				/* where along the line the axis is nearest */
 				whole(((double)a[0] * dx + (double)a[1] * dy) / fmax(across, 1e-9), quantum_mm),
@@ -143,7 +144,8 @@ static void sort_pairs(iso_norm_pairs *p, finder *f, const int *list)
 			if (u == v || fabs(iso_signed_offset_mm(place(p, u, 0), place(p, v, 0))) >
 					  p->nominal->rule.max_transaxial_offset_mm + 2e-3)
 				continue;
-			if (!iso_norm_chords_of(p->source, p->inner_part, place(p, u, 0), place(p, v, 0), &chords)) continue;
+			if (!iso_norm_chords_of(p->source, p->inner_part, place(p, u, 0), place(p, v, 0), &chords))
+				continue;
 			*kind = ISO_NORM_ALONE;
 			if (!f) continue;
 			const key k = key_of(p, list, u, v);
@@ -232,14 +234,15 @@ static void find_extent(iso_norm_pairs *p)
 			const double offset = fabs(iso_signed_offset_mm(place(p, u, 0), place(p, v, 0)));
 			if (offset <= p->most_offset_mm || offset > p->nominal->rule.max_transaxial_offset_mm + 1e-3)
 				continue;
-			if (p->kind ? p->kind[(size_t)u * p->columns + v] != 0
-				    : iso_norm_chords_of(p->source, p->inner_part, place(p, u, 0), place(p, v, 0), &chords))
+			if (p->kind
+				? p->kind[(size_t)u * p->columns + v] != 0
+				: iso_norm_chords_of(p->source, p->inner_part, place(p, u, 0), place(p, v, 0), &chords))
 				p->most_offset_mm = offset;
 		}
 }
 
-iso_status iso_norm_pairs_create(const iso_scanner *scanner, const iso_norm_source *source, double inner_part, int threads,
-				 iso_norm_pairs **out, iso_error *err)
+iso_status iso_norm_pairs_create(const iso_scanner *scanner, const iso_norm_source *source, double inner_part,
+				 int threads, iso_norm_pairs **out, iso_error *err)
 {
 	*out = NULL;
 	iso_norm_pairs *p = calloc(1, sizeof *p);
@@ -291,7 +294,8 @@ bool iso_norm_pair_counts(const iso_norm_pairs *pairs, uint32_t a, uint32_t b)
 				    (pairs->place[b] - pairs->first[v])] > 0;
 	const float *p = pairs->nominal->position_mm + 3 * (size_t)a, *q = pairs->nominal->position_mm + 3 * (size_t)b;
 	return iso_scanner_pair_allowed(pairs->nominal, a, b) &&
-	       iso_norm_chords_of(pairs->source, pairs->inner_part, p, q, &chords) && iso_norm_integral(&chords, p, q) > 0;
+	       iso_norm_chords_of(pairs->source, pairs->inner_part, p, q, &chords) &&
+	       iso_norm_integral(&chords, p, q) > 0;
 }
 
 static void weigh(const iso_norm_pairs *p, uint32_t u, uint32_t v, const iso_pair_components *c, const float *from,
@@ -304,7 +308,8 @@ static void weigh(const iso_norm_pairs *p, uint32_t u, uint32_t v, const iso_pai
 			const size_t at = (size_t)i * others + j;
 			const double apart = fabs((double)place(p, v, j)[2] - (double)place(p, u, i)[2]),
 				     w = iso_nodes_between(apart, c->axial_step_mm, c->axial_nodes, node);
-			to[at] = from[at] * (float)((1 - w) * (double)c->axial[node[0]] + w * (double)c->axial[node[1]]);
+			to[at] =
+			    from[at] * (float)((1 - w) * (double)c->axial[node[0]] + w * (double)c->axial[node[1]]);
 		}
 }
 

@@ -21,18 +21,18 @@ typedef struct iso_norm_pairs {
 	 * [columns * columns]; NULL: all alone. */
 	uint32_t *kind;
 	uint32_t classes;
-	uint32_t (*representative)[2]; /* [classes] */
-	size_t *start;                 /* [classes] in table[] */
-	float *table;                  /* of all classes */
-	float *weighted;               /* the same times the axial factors at hand */
+	uint32_t (*representative)[2];        /* [classes] */
+	size_t *start;                        /* [classes] in table[] */
+	float *table;                         /* of all classes */
+	float *weighted;                      /* the same times the axial factors at hand */
 	double most_offset_mm, most_axial_mm; /* of pairs that count */
 } iso_norm_pairs;
 
 #define ISO_NORM_ALONE UINT32_MAX
 
 /* source is borrowed. */
-iso_status iso_norm_pairs_create(const iso_scanner *scanner, const iso_norm_source *source, double inner_part, int threads,
-				 iso_norm_pairs **out, iso_error *err);
+iso_status iso_norm_pairs_create(const iso_scanner *scanner, const iso_norm_source *source, double inner_part,
+				 int threads, iso_norm_pairs **out, iso_error *err);
 void iso_norm_pairs_free(iso_norm_pairs *pairs);
 
 static inline uint32_t iso_norm_rows(const iso_norm_pairs *p, uint32_t column)

@@ -35,15 +35,16 @@ iso_status iso_norm_source_check(const iso_norm_source *s, iso_error *err)
 				"a rod of radius %g mm on an orbit of %g mm", s->rod_radius_mm, s->radius_mm);
 	if (line && s->mu_per_cm != 0)
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "leave it out", "the attenuation of a thin rod");
-	if (plane && (!(s->width_mm > 0 && s->width_mm < 1e5) || !(s->thickness_mm > 0 && s->thickness_mm < s->width_mm)))
+	if (plane &&
+	    (!(s->width_mm > 0 && s->width_mm < 1e5) || !(s->thickness_mm > 0 && s->thickness_mm < s->width_mm)))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "state width and thickness in mm",
 				"a plane source %g mm wide and %g mm thick", s->width_mm, s->thickness_mm);
 	if (plane && (s->positions < 1 || s->positions > ISO_NORM_MOST_PIECES || !isfinite(s->angle_deg)))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 1 to 64 positions", "a plane source in %u positions",
 				s->positions);
 	if (!(s->mu_per_cm >= 0 && s->mu_per_cm < 50))
-		return iso_fail(err, ISO_BAD_USAGE, NULL, "give it in 1/cm; water has 0.096", "an attenuation of %g per cm",
-				s->mu_per_cm);
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give it in 1/cm; water has 0.096",
+				"an attenuation of %g per cm", s->mu_per_cm);
 	return ISO_OK;
 }
 
@@ -57,7 +58,8 @@ void iso_norm_source_text(const iso_norm_source *s, char *text, size_t size)
 		snprintf(text, size, "rotating line source of radius %g mm on an orbit of %g mm, %s", s->rod_radius_mm,
 			 s->radius_mm, length);
 	else
-		snprintf(text, size, "plane source %g mm wide, %g mm thick, %s, at %u angle%s from %g degrees, mu %g per cm",
+		snprintf(text, size,
+			 "plane source %g mm wide, %g mm thick, %s, at %u angle%s from %g degrees, mu %g per cm",
 			 s->width_mm, s->thickness_mm, length, s->positions, s->positions == 1 ? "" : "s", s->angle_deg,
 			 s->mu_per_cm);
 }
@@ -75,7 +77,8 @@ typedef struct seen {
 static bool cross_circle(const seen *line, double radius_mm, double *low, double *high)
 {
 	const double b = line->x * line->dx + line->y * line->dy;
-	const double c = line->x * line->x + line->y * line->y - radius_mm * radius_mm, root = b * b - line->across2 * c;
+	const double c = line->x * line->x + line->y * line->y - radius_mm * radius_mm,
+		     root = b * b - line->across2 * c;
 	if (!(root > 0)) return false;
 	*low = (-b - sqrt(root)) / line->across2;
 	*high = (-b + sqrt(root)) / line->across2;

@@ -59,7 +59,8 @@ static iso_status check(const iso_scanner *scanner, const iso_normalise_options 
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give a part of the radius from 0 to 1",
 				"lines within %g of the radius", o->inner_part);
 	if (o->block && (scanner->block_crystals[0] < 1 || scanner->elements_per_ring < 1))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "leave block factors out, or state the blocks in the list-mode",
+		return iso_fail(err, ISO_BAD_INPUT, NULL,
+				"leave block factors out, or state the blocks in the list-mode",
 				"block factors: scanner '%s' does not say which crystals make a block", scanner->name);
 	if (o->block && scanner->block_crystals[0] > ISO_BLOCK_POSITIONS)
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "leave block factors out",
@@ -161,9 +162,9 @@ static iso_status judge_crystals(job *j, iso_error *err)
 		if (!(expected[e] > 0)) unseen++, example = e;
 	}
 	if (status == ISO_OK && unseen)
-		status = iso_fail(err, ISO_BAD_INPUT, NULL, "scan a source that is longer or wider, or check its description",
-				  "%u of %.0f crystals, such as element %u, have no line through the source", unseen,
-				  alive, example);
+		status = iso_fail(
+		    err, ISO_BAD_INPUT, NULL, "scan a source that is longer or wider, or check its description",
+		    "%u of %.0f crystals, such as element %u, have no line through the source", unseen, alive, example);
 	if (status == ISO_OK && !(counted >= least_counts * alive))
 		status = iso_fail(err, ISO_BAD_INPUT, NULL, "scan the source longer",
 				  "%.0f counts on lines through the source are fewer than %g for each of %.0f crystals",
@@ -176,10 +177,11 @@ static iso_status judge_crystals(job *j, iso_error *err)
 	}
 	free(expected);
 	if (status == ISO_OK && unsure)
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "scan the source longer",
-				"%u crystals without counts, such as element %u, might be alive: fewer than %g counts were to be "
-				"expected of them",
-				unsure, example, sure_counts);
+		return iso_fail(
+		    err, ISO_BAD_INPUT, NULL, "scan the source longer",
+		    "%u crystals without counts, such as element %u, might be alive: fewer than %g counts were to be "
+		    "expected of them",
+		    unsure, example, sure_counts);
 	return status;
 }
 
@@ -189,7 +191,8 @@ static void fill_gaps(float *factor, const double *counts, uint32_t nodes)
 	for (uint32_t n = 0; n < nodes; n++) {
 		if (counts[n] > 0) continue;
 		for (uint32_t away = 1; away < nodes; away++) {
-			const bool below = n >= away && counts[n - away] > 0, above = n + away < nodes && counts[n + away] > 0;
+			const bool below = n >= away && counts[n - away] > 0,
+				   above = n + away < nodes && counts[n + away] > 0;
 			if (!below && !above) continue;
 			factor[n] = below ? factor[n - away] : factor[n + away];
 			break;
@@ -219,7 +222,8 @@ static void fix_block(job *j)
 		for (uint32_t n = 0; n < nodes; n++) {
 			double mean = 0;
 			for (uint32_t k = 0; k < positions; k++) mean += (double)c->block[k][n] / positions;
-			for (uint32_t k = 0; k < positions; k++) c->block[k][n] = (float)((double)c->block[k][n] / mean);
+			for (uint32_t k = 0; k < positions; k++)
+				c->block[k][n] = (float)((double)c->block[k][n] / mean);
 		}
 		for (uint32_t k = 0; k < positions; k++) {
 			const double mean = mean_of(c->block[k], j->counts.block[k], nodes);
@@ -283,7 +287,8 @@ static iso_status store(job *j, const iso_scanner *scanner, const iso_acquisitio
 	return ISO_OK;
 }
 
-iso_status iso_normalise(iso_events *events, const iso_normalise_options *options, iso_normalisation **out, iso_error *err)
+iso_status iso_normalise(iso_events *events, const iso_normalise_options *options, iso_normalisation **out,
+			 iso_error *err)
 {
 	*out = NULL;
 	const iso_scanner *scanner = iso_events_scanner(events);
@@ -330,10 +335,11 @@ iso_status iso_normalisation_apply(const iso_normalisation *normalisation, iso_s
 	char hash[65];
 	iso_scanner_hash(scanner, hash);
 	if (normalisation->elements != scanner->elements || strcmp(hash, normalisation->scanner_hash) != 0)
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "make a normalisation from a norm scan of this scanner",
-				"the normalisation is of another scanner ('%s', %u elements) than the list-mode ('%s', %u "
-				"elements), or of another description of it",
-				normalisation->scanner_name, normalisation->elements, scanner->name, scanner->elements);
+		return iso_fail(
+		    err, ISO_BAD_INPUT, NULL, "make a normalisation from a norm scan of this scanner",
+		    "the normalisation is of another scanner ('%s', %u elements) than the list-mode ('%s', %u "
+		    "elements), or of another description of it",
+		    normalisation->scanner_name, normalisation->elements, scanner->name, scanner->elements);
 	if (normalisation->components) {
 		const iso_status status = iso_scanner_create_components(scanner, err);
 		if (status != ISO_OK) return status;

@@ -78,7 +78,8 @@ static double rotating_rod(const float *p, const float *q)
 	double sum = 0;
 	for (int n = 0; n < 720; n++) {
 		const double x = 18 * cos(pi * n / 360), y = 18 * sin(pi * n / 360);
-		const float from[3] = {p[0] - (float)x, p[1] - (float)y, p[2]}, to[3] = {q[0] - (float)x, q[1] - (float)y, q[2]};
+		const float from[3] = {p[0] - (float)x, p[1] - (float)y, p[2]},
+			    to[3] = {q[0] - (float)x, q[1] - (float)y, q[2]};
 		sum += chord_mm(from, to, 1, 200) / 720;
 	}
 	return sum;
@@ -95,7 +96,8 @@ static double six_planes(const float *p, const float *q)
 		for (int k = 0; k < 3; k++) length += pow((double)q[k] - (double)p[k], 2);
 		for (int k = 0; k < 2; k++) {
 			const double ax = k ? -s : c, ay = k ? c : s;
-			const double at = ax * (double)p[0] + ay * (double)p[1], to = ax * (double)q[0] + ay * (double)q[1];
+			const double at = ax * (double)p[0] + ay * (double)p[1],
+				     to = ax * (double)q[0] + ay * (double)q[1];
 			low = fmax(low, fmin((-half[k] - at) / (to - at), (half[k] - at) / (to - at)));
 			high = fmin(high, fmax((-half[k] - at) / (to - at), (half[k] - at) / (to - at)));
 		}
@@ -106,8 +108,8 @@ static double six_planes(const float *p, const float *q)
 }
 
 /* Poisson counts of the pairs, not in order of time: a normalisation does not ask for it, and sorting millions takes longer than all else. */
-static size_t draw(const iso_event *pairs, const double *mean, size_t count, uint8_t kind, uint64_t seed, iso_event **events,
-		   size_t have)
+static size_t draw(const iso_event *pairs, const double *mean, size_t count, uint8_t kind, uint64_t seed,
+		   iso_event **events, size_t have)
 {
 	iso_random random = iso_random_begin(seed, 9);
 	size_t room = have;
@@ -131,14 +133,16 @@ static iso_events *scan(const iso_scanner *s, const truth *t, integral *source, 
 	double *mean = malloc(count * sizeof *mean), sum = 0, products = 0;
 	for (size_t n = 0; n < count; n++) {
 		const uint32_t a = pairs[n].element[0], b = pairs[n].element[1];
-		mean[n] = factor_of(s, t, a, b) * source(s->position_mm + 3 * (size_t)a, s->position_mm + 3 * (size_t)b);
+		mean[n] =
+		    factor_of(s, t, a, b) * source(s->position_mm + 3 * (size_t)a, s->position_mm + 3 * (size_t)b);
 		sum += mean[n];
 		products += t->efficiency[a] * t->efficiency[b];
 	}
 	for (size_t n = 0; n < count; n++) mean[n] *= counts / sum;
 	size_t have = draw(pairs, mean, count, ISO_EVENT_PROMPT, 1, &events, 0);
 	for (size_t n = 0; n < count; n++)
-		mean[n] = randoms * counts * t->efficiency[pairs[n].element[0]] * t->efficiency[pairs[n].element[1]] / products;
+		mean[n] = randoms * counts * t->efficiency[pairs[n].element[0]] * t->efficiency[pairs[n].element[1]] /
+			  products;
 	have = draw(pairs, mean, count, ISO_EVENT_DELAYED, 2, &events, have);
 	/* randoms among the prompts: another draw of the same means */
 	if (randoms > 0) have = draw(pairs, mean, count, ISO_EVENT_PROMPT, 3, &events, have);
@@ -164,7 +168,8 @@ static iso_norm_source cylinder_source(void)
 	return source;
 }
 
-static iso_normalisation *normalise(iso_events *events, const iso_norm_source *source, iso_norm_geometric geometric, bool block)
+static iso_normalisation *normalise(iso_events *events, const iso_norm_source *source, iso_norm_geometric geometric,
+				    bool block)
 {
 	iso_normalise_options o = iso_normalise_options_default(source, iso_events_scanner(events));
 	iso_normalisation *norm = NULL;
@@ -263,7 +268,9 @@ static void check_pairs(const iso_scanner *s, const truth *t, const iso_normalis
 		for (size_t i = 0; i < count; i++) {
 			const uint32_t a = pairs[i].element[0], b = pairs[i].element[1];
 			const float *p = s->position_mm + 3 * (size_t)a, *q = s->position_mm + 3 * (size_t)b;
-			if (!(source(p, q) > 0) || fabs(offset_of(p, q)) > 16 || !(t->efficiency[a] * t->efficiency[b] > 0)) continue;
+			if (!(source(p, q) > 0) || fabs(offset_of(p, q)) > 16 ||
+			    !(t->efficiency[a] * t->efficiency[b] > 0))
+				continue;
 			const double ratio = iso_pair_factor(applied, a, b) / factor_of(s, t, a, b);
 			if (round == 0)
 				sum += ratio, weight++;
