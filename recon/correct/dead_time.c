@@ -41,7 +41,7 @@ typedef struct integrals {
 	double one, square;
 } integrals;
 
-static iso_status add_up(const iso_counted *counted, const iso_dead_time *dt, const iso_frame *frame, const room *r,
+static iso_status add_up(const iso_counted *counted, const iso_dead_time_law *dt, const iso_frame *frame, const room *r,
 			 integrals *sum, iso_error *err)
 {
 	const iso_scanner *scanner = counted->scanner;
@@ -72,7 +72,7 @@ static iso_status add_up(const iso_counted *counted, const iso_dead_time *dt, co
 	return ISO_OK;
 }
 
-iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time *dead_time, const iso_frame *frame,
+iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time_law *dead_time, const iso_frame *frame,
 			      iso_live *live, iso_error *err)
 {
 	const iso_scanner *scanner = counted->scanner;

@@ -11,11 +11,11 @@
  * paralyzable exp(-n tau), n the smaller solution of m = n exp(-n tau). NAN: no true rate gives that many. */
 double iso_live_fraction(iso_dead_time_model model, double dead_time_s, double rate_per_s);
 
-typedef struct iso_dead_time {
+typedef struct iso_dead_time_law {
 	iso_dead_time_model model;
 	double dead_time_s;
 	double half_life_s; /* INFINITY: no weighing by the decay */
-} iso_dead_time;
+} iso_dead_time_law;
 
 /* Live fractions in a frame. A pair's is pair * element[a] * element[b]. */
 typedef struct iso_live {
@@ -25,7 +25,7 @@ typedef struct iso_live {
 } iso_live;
 
 /* The scanner must state its blocks, singles cover the frame. A block that records more than it can: ISO_BAD_INPUT. */
-iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time *dead_time, const iso_frame *frame,
+iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time_law *dead_time, const iso_frame *frame,
 			      iso_live *live, iso_error *err);
 
 #endif

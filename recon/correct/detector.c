@@ -20,10 +20,10 @@ static double or_else(double stated, double otherwise)
 	return isnan(stated) ? otherwise : stated;
 }
 
-static iso_dead_time dead_time_of(const iso_scanner *scanner, const iso_recon_options *o)
+static iso_dead_time_law dead_time_of(const iso_scanner *scanner, const iso_recon_options *o)
 {
 	const bool decays = o->nuclide && o->decay_correction;
-	return (iso_dead_time){.model = o->dead_time_model ? o->dead_time_model : scanner->dead_time_model,
+	return (iso_dead_time_law){.model = o->dead_time_model ? o->dead_time_model : scanner->dead_time_model,
 			       .dead_time_s = 1e-9 * or_else(o->dead_time_ns, scanner->dead_time_ns),
 			       .half_life_s = decays ? o->nuclide->half_life_s : (double)INFINITY};
 }
@@ -43,7 +43,7 @@ static iso_counted counted_of(const iso_detector *d)
 
 static iso_status check_dead_time(const iso_scanner *scanner, const iso_recon_options *o, iso_error *err)
 {
-	const iso_dead_time dt = dead_time_of(scanner, o);
+	const iso_dead_time_law dt = dead_time_of(scanner, o);
 	if (!isnan(o->dead_time_factor))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "choose one of them",
 				"dead time from singles and by a factor");
@@ -122,7 +122,7 @@ iso_status iso_detector_set_frame(iso_detector *d, const iso_frame *frame, bool 
 	*changed = false;
 	if (!d->relative) return ISO_OK;
 	const iso_counted counted = counted_of(d);
-	const iso_dead_time dt = dead_time_of(d->scanner, d->options);
+	const iso_dead_time_law dt = dead_time_of(d->scanner, d->options);
 	iso_live live = {.element = d->next};
 	const iso_status status = iso_dead_time_live(&counted, &dt, frame, &live, err);
 	if (status != ISO_OK) return status;
@@ -165,7 +165,7 @@ void iso_detector_say(const iso_detector *d, iso_corrections *c)
 		snprintf(c->randoms, sizeof c->randoms, "singles rates, coincidence window %g ns",
 			 window_ns(d->scanner, o));
 	if (!d->relative) return;
-	const iso_dead_time dt = dead_time_of(d->scanner, o);
+	const iso_dead_time_law dt = dead_time_of(d->scanner, o);
 	snprintf(c->dead_time, sizeof c->dead_time, "singles of blocks, %s, %g ns: pairs live %.4f to %.4f",
 		 iso_dead_time_model_text(dt.model), 1e9 * dt.dead_time_s, d->least_live, d->most_live);
 }
