@@ -24,8 +24,8 @@ static iso_dead_time_law dead_time_of(const iso_scanner *scanner, const iso_reco
 {
 	const bool decays = o->nuclide && o->decay_correction;
 	return (iso_dead_time_law){.model = o->dead_time_model ? o->dead_time_model : scanner->dead_time_model,
-			       .dead_time_s = 1e-9 * or_else(o->dead_time_ns, scanner->dead_time_ns),
-			       .half_life_s = decays ? o->nuclide->half_life_s : (double)INFINITY};
+				   .dead_time_s = 1e-9 * or_else(o->dead_time_ns, scanner->dead_time_ns),
+				   .half_life_s = decays ? o->nuclide->half_life_s : (double)INFINITY};
 }
 
 static double window_ns(const iso_scanner *scanner, const iso_recon_options *o)

@@ -19,7 +19,7 @@
 enum { MAX_PASSES = 200, CHUNKS = 64 };
 static const double both_ends = 0.5, one_factor = 0.7;
 /* Misfit of the sums, mean square in units of their Poisson variance, that no use of the result can notice. */
-static const double least_misfit = 1e-5;
+static const double least_misfit = 1e-4;
 static const double least_ratio = 1e-7; /* or: all ratios within this of 1 */
 
 static void share(double *sum, double x, double step, uint32_t nodes, double weight)

@@ -80,7 +80,8 @@ static void test_frame(void)
 	}
 	printf("# live fraction of pairs %.3f, worst error %.1e\n", live.pair, worst);
 	CU_ASSERT(worst < 1e-3 && live.pair < 0.8);
-	const iso_dead_time_law slow = {.model = ISO_DEAD_TIME_PARALYZABLE, .dead_time_s = 1e-6, .half_life_s = half_life};
+	const iso_dead_time_law slow = {
+	    .model = ISO_DEAD_TIME_PARALYZABLE, .dead_time_s = 1e-6, .half_life_s = half_life};
 	CU_ASSERT_EQUAL(iso_dead_time_live(&counted, &slow, &frame, &live, &err), ISO_BAD_INPUT);
 	CU_ASSERT(strstr(err.message, "lets through") != NULL);
 	iso_singles_free(singles);
@@ -120,8 +121,8 @@ static void test_randoms(void)
 			square += pow((double)rate[a] * (double)rate[b] / mean[n] - 1, 2);
 			pairs++;
 		}
-		printf("# randoms from singles %s: total off by %.1e, pairs by %.2e rms\n", grouped ? "of blocks" : "of crystals",
-		       got / truth - 1, sqrt(square / pairs));
+		printf("# randoms from singles %s: total off by %.1e, pairs by %.2e rms\n",
+		       grouped ? "of blocks" : "of crystals", got / truth - 1, sqrt(square / pairs));
 		/* 59 million singles in all: 2.6e-4; intervals of 2 s, over which a rate falls by 7 %: (0.07)^2 / 12 = 4e-4 */
 		ISO_ASSERT_NEAR(got / truth, 1, 1e-3);
 		/* a crystal's 4e5 singles: 1.6e-3, two of them 2.3e-3 */
@@ -132,7 +133,8 @@ static void test_randoms(void)
 		ISO_ASSERT_OK(iso_randoms_from_delayeds(s, fans, from_delayeds, &err), err);
 		double delayed = 0, chi2 = 0;
 		for (size_t n = 0; n < count; n++)
-			delayed += (double)from_delayeds[list[n].element[0]] * (double)from_delayeds[list[n].element[1]];
+			delayed +=
+			    (double)from_delayeds[list[n].element[0]] * (double)from_delayeds[list[n].element[1]];
 		for (uint32_t e = 0; e < ELEMENTS; e++)
 			chi2 += pow((double)from_delayeds[e] / (double)rate[e] - 1, 2) * (double)fans[e] / ELEMENTS;
 		printf("# %zu delayeds, total %.4f of the singles', crystals' chi2 %.2f\n", hits, delayed / got, chi2);
@@ -242,7 +244,8 @@ static void test_image(void)
 		o.normalisation_name = "made.norm.h5";
 		ISO_ASSERT_OK(iso_events_from_array(events, have, s, &facts, &stream, &err), err);
 		ISO_ASSERT_OK(iso_reconstruct(stream, &o, &volume, &err), err);
-		const double inner = cylinder_mean(&grid, volume->voxels, 5, 6), outer = cylinder_mean(&grid, volume->voxels, 12, 6);
+		const double inner = cylinder_mean(&grid, volume->voxels, 5, 6),
+			     outer = cylinder_mean(&grid, volume->voxels, 12, 6);
 		spread[with] = outer / inner - 1;
 		CU_ASSERT((strstr(volume->corrections.normalisation, "made.norm.h5") != NULL) == (with == 1));
 		iso_volume_free(volume);
@@ -310,7 +313,8 @@ static void test_refused(void)
 	double flat[ELEMENTS];
 	for (int e = 0; e < ELEMENTS; e++) flat[e] = 1;
 	for (int n = 0; n < 6; n++) {
-		static const char *const words[] = {"no singles", "no singles", "window", "dead time", "block", "choose one"};
+		static const char *const words[] = {"no singles", "no singles", "window",
+						    "dead time",  "block",      "choose one"};
 		iso_recon_options o = iso_recon_options_default();
 		iso_events *events = NULL;
 		iso_volume *volume = NULL;
@@ -331,11 +335,8 @@ static void test_refused(void)
 }
 
 static const iso_test tests[] = {
-    {"laws of dead time", test_laws},
-    {"live fractions in a frame", test_frame},
-    {"randoms from singles", test_randoms},
-    {"an image with a normalisation", test_image},
-    {"the file of a normalisation", test_file},
-    {"corrections without their data", test_refused},
+    {"laws of dead time", test_laws},           {"live fractions in a frame", test_frame},
+    {"randoms from singles", test_randoms},     {"an image with a normalisation", test_image},
+    {"the file of a normalisation", test_file}, {"corrections without their data", test_refused},
 };
 ISO_TEST_MAIN("recon-corrections", tests)

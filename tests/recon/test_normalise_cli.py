@@ -98,6 +98,7 @@ blocks = {'block_crystals': numpy.array([6, 2], 'u8')}
 write('scan.lm.h5', 30000, random.poisson(rate), {**blocks, 'dead_time_model': 'paralyzable', 'dead_time_ns': 400.0, 'coincidence_window_ns': 5.0})
 write('plain.lm.h5', 30000, random.poisson(rate), blocks)
 write('none.lm.h5', 30000)
+write('few.lm.h5', 300)
 write('old.lm.h5', 3000, start='2028-03-01T08:00:00Z')
 fast = ('--grid', '16,16,6', '--voxel', '2.5', '--iterations', '2', '--subsets', '2', '--replicates', '0', '--uncalibrated', '--sensitivity-cache', 'none',
         '--json')
@@ -168,8 +169,8 @@ for name, code, word, options in (
 for name, code, word, options in (
         ('no source', 2, '--source', ('norm.lm.h5', '-o', 'c.norm.h5')),
         ('no radius', 2, 'radius', ('norm.lm.h5', '-o', 'c.norm.h5', '--source', 'cylinder')),
-        ('a source that crystals do not see', 3, 'no line through', ('norm.lm.h5', '-o', 'c.norm.h5', '--source', 'cylinder', '--radius', '18', '--length', '2')),
-        ('too few counts', 3, 'longer', ('old.lm.h5', '-o', 'c.norm.h5', '--source', 'cylinder', '--radius', '3')),
+        ('a source that crystals do not see', 3, 'no line through', ('norm.lm.h5', '-o', 'c.norm.h5', '--source', 'cylinder', '--radius', '18', '--length', '4', '--centre', '0,0,10')),
+        ('too few counts', 3, 'longer', ('few.lm.h5', '-o', 'c.norm.h5', *source)),
         ('blocks that are not stated', 3, 'block', ('norm.lm.h5', '-o', 'c.norm.h5', *source, '--block', 'yes')),
         ('nowhere to write', 5, 'nowhere', ('norm.lm.h5', '-o', 'nowhere/c.norm.h5', *source))):
     bad = run('normalise', *options)
