@@ -17,6 +17,7 @@ int cli_convert(int argc, char **argv);
 int cli_dicom(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_mu(int argc, char **argv);
+int cli_normalise(int argc, char **argv);
 int cli_quant(int argc, char **argv);
 int cli_recon(int argc, char **argv);
 int cli_run(int argc, char **argv);

@@ -15,6 +15,7 @@ static const struct {
 } verbs[] = {
     {"info", cli_info, "say what a file holds"},
     {"convert", cli_convert, "scanner export to native list-mode"},
+    {"normalise", cli_normalise, "crystal efficiencies from a norm scan"},
     {"recon", cli_recon, "list-mode to a volume"},
     {"mu", cli_mu, "CT or labels to a map of attenuation"},
     {"calibrate", cli_calibrate, "phantom of known activity to a calibration factor"},

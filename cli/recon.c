@@ -10,6 +10,7 @@
 
 #include "cli/attenuation.h"
 #include "cli/cli.h"
+#include "cli/recon_detector.h"
 #include "cli/recon_grid.h"
 #include "core/error.h"
 #include "core/file_hash.h"
@@ -42,7 +43,6 @@ enum {
 	KEY_CALIBRATION_UNCERTAINTY,
 	KEY_CALIBRATION_FILE,
 	KEY_UNCALIBRATED,
-	KEY_DEAD_TIME,
 	KEY_REPLICATES,
 	KEY_CACHE,
 	KEY_LINES,
@@ -93,9 +93,9 @@ static const struct argp_option option_table[] = {
     {"replicates", KEY_REPLICATES, "N", 0,
      "Independent images of 1/N of the events each, from which uncertainties follow; 0 = none; default 5", 2},
     {NULL, 0, NULL, 0, "Corrections:", 3},
-    {"randoms", KEY_RANDOMS, "delayed|none", 0, "From delayed events; default: delayed where the file has any", 3},
+    {"randoms", KEY_RANDOMS, "delayed|singles|none", 0,
+     "From delayed events, or from the rates of singles; default: delayed where the file has any", 3},
     {"mu", KEY_MU, "FILE.nii.gz", 0, "Map of linear attenuation coefficients in 1/cm; default: not corrected", 3},
-    {"dead-time-factor", KEY_DEAD_TIME, "F", 0, "Multiplies the image; 1 = stated to be none; default: not known", 3},
     {"nuclide", KEY_NUCLIDE, "NAME", 0, "Such as Cu-64; default: as the list-mode states", 3},
     {"no-decay-correction", KEY_NO_DECAY, NULL, 0, "Do not correct to the start of the acquisition", 3},
     {"calibration", KEY_CALIBRATION_FILE, "FILE.json", 0, "Of this scanner, made by isotrace calibrate", 3},
@@ -145,6 +145,7 @@ typedef struct arguments {
 	double start_s;    /* of the verb */
 	iso_status status; /* of the first value that is wrong */
 	iso_error err;
+	cli_recon_detector detector;
 	/* read */
 	iso_events *events;
 	iso_image *mu_image;
@@ -261,7 +262,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	arguments *a = state->input;
 	iso_recon_options *o = &a->recon;
 	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &a->attenuation; return 0;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->detector;
+		state->child_inputs[1] = &a->attenuation;
+		return 0;
 	case 'o': a->output = arg; return 0;
 	case KEY_GRID: take_triple(a, "grid", arg, a->wish.grid, &a->wish.have_grid); return 0;
 	case KEY_VOXEL: take_triple(a, "voxel", arg, a->wish.voxel, &a->wish.have_voxel); return 0;
@@ -274,12 +278,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (o->replicates == 1) argp_error(state, "--replicates 1 shows no spread: give 0 or at least 2");
 		return 0;
 	case KEY_RANDOMS:
-		if (strcmp(arg, "delayed") != 0 && strcmp(arg, "none") != 0)
-			argp_error(state, "--randoms is delayed or none, not '%s'", arg);
+		if (strcmp(arg, "delayed") != 0 && strcmp(arg, "singles") != 0 && strcmp(arg, "none") != 0)
+			argp_error(state, "--randoms is delayed, singles or none, not '%s'", arg);
 		a->randoms = arg;
 		return 0;
 	case KEY_MU: a->mu = arg; return 0;
-	case KEY_DEAD_TIME: take_number(a, "dead-time-factor", arg, 1, 1000, &o->dead_time_factor); return 0;
 	case KEY_NUCLIDE: a->nuclide = arg; return 0;
 	case KEY_NO_DECAY: o->decay_correction = false; return 0;
 	case KEY_CALIBRATION: take_number(a, "calibration-factor", arg, 1e-30, 1e30, &o->calibration_factor); return 0;
@@ -297,7 +300,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {{&cli_attenuation_argp, 0, "Attenuation, instead of --mu:", 4}, {0}};
+static const struct argp_child children[] = {{&cli_recon_detector_argp, 0, NULL, 3},
+					    {&cli_attenuation_argp, 0, "Attenuation, instead of --mu:", 4},
+					    {0}};
+
 static const struct argp argp = {
     .options = option_table,
     .parser = parse_option,
@@ -340,7 +346,9 @@ static void say(const arguments *a, const char *line)
 static iso_status choose_randoms(arguments *a)
 {
 	bool found = false;
-	a->recon.randoms = a->randoms && strcmp(a->randoms, "delayed") == 0 ? ISO_RANDOMS_DELAYED : ISO_RANDOMS_NONE;
+	a->recon.randoms = ISO_RANDOMS_NONE;
+	if (a->randoms && strcmp(a->randoms, "delayed") == 0) a->recon.randoms = ISO_RANDOMS_DELAYED;
+	if (a->randoms && strcmp(a->randoms, "singles") == 0) a->recon.randoms = ISO_RANDOMS_SINGLES;
 	if (a->randoms) return ISO_OK;
 	const iso_status status = has_delayeds(a->events, &found, &a->err);
 	if (found) a->recon.randoms = ISO_RANDOMS_DELAYED;
@@ -411,6 +419,7 @@ static iso_status prepare(arguments *a)
 		status = iso_nifti_read_image(a->mu, ISO_UNIT_PER_CM, &a->mu_image, &a->err);
 		a->recon.mu = a->mu_image;
 	}
+	if (status == ISO_OK) status = cli_recon_detector_read(&a->detector, &a->err);
 	if (status != ISO_OK) return status;
 	iso_export_note_warnings(a->events, a->recon.progress);
 	a->recon.grid = cli_choose_grid(&a->wish, iso_events_scanner(a->events));
@@ -542,8 +551,10 @@ int cli_recon(int argc, char **argv)
 	a.recon.replicates = 5;
 	a.recon.sensitivity_lines = 20000000;
 	a.recon.checkpoint_every_s = 2;
+	a.detector.recon = &a.recon;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
 	if (a.status != ISO_OK) return cli_fail(&a.err);
+	if (a.detector.status != ISO_OK) return cli_fail(&a.detector.err);
 	if (!a.input) return cli_usage("recon", "name the list-mode to reconstruct");
 	if (!a.output) return cli_usage("recon", "say with -o FILE.nii.gz where to write");
 	if (a.uncalibrated && !isnan(a.recon.calibration_factor))
@@ -562,6 +573,7 @@ int cli_recon(int argc, char **argv)
 	if (status == ISO_OK) status = reconstruct(&a);
 	iso_events_close(a.events);
 	iso_image_free(a.mu_image);
+	cli_recon_detector_release(&a.detector);
 	free(a.frame);
 	return status == ISO_OK ? 0 : cli_fail(&a.err);
 }

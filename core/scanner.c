@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/pair_components.h"
 
 iso_status iso_scanner_create(uint32_t elements, const char *name, iso_scanner **out, iso_error *err)
 {
@@ -30,6 +31,7 @@ iso_status iso_scanner_create(uint32_t elements, const char *name, iso_scanner *
 	scanner->attenuation_per_mm = (double)NAN;
 	scanner->rule =
 	    (iso_pair_rule){.max_axial_difference_mm = (double)INFINITY, .max_transaxial_offset_mm = (double)INFINITY};
+	scanner->dead_time_ns = scanner->coincidence_window_ns = (double)NAN;
 	scanner->calibration_factor = (double)NAN;
 	scanner->calibration_uncertainty = (double)NAN;
 	*out = scanner;
@@ -80,7 +82,12 @@ iso_status iso_scanner_copy(const iso_scanner *scanner, iso_scanner **out, iso_e
 	copy->position_mm = position;
 	copy->normal = normal;
 	copy->efficiency = efficiency;
-	return ISO_OK;
+	copy->components = NULL;
+	status = iso_scanner_copy_components(scanner, copy, err);
+	if (status == ISO_OK) return ISO_OK;
+	iso_scanner_free(copy);
+	*out = NULL;
+	return status;
 }
 
 void iso_scanner_free(iso_scanner *scanner)
@@ -89,6 +96,7 @@ void iso_scanner_free(iso_scanner *scanner)
 	free(scanner->position_mm);
 	free(scanner->normal);
 	free(scanner->efficiency);
+	iso_pair_components_free(scanner->components);
 	free(scanner);
 }
 
@@ -127,6 +135,12 @@ iso_status iso_scanner_check(const iso_scanner *scanner, const char *file, iso_e
 				"give block_crystals that divide the rings, or leave them out",
 				"blocks of %u x %u crystals do not fill %u elements in rings of %u", across, along,
 				scanner->elements, per_ring);
+	if ((!isnan(scanner->dead_time_ns) && !(scanner->dead_time_ns >= 0 && scanner->dead_time_ns < 1e9)) ||
+	    (!isnan(scanner->coincidence_window_ns) &&
+	     !(scanner->coincidence_window_ns > 0 && scanner->coincidence_window_ns < 1e6)))
+		return iso_fail(err, ISO_BAD_INPUT, file, "give them in ns, or leave them out",
+				"a dead time of %g ns, a coincidence window of %g ns", scanner->dead_time_ns,
+				scanner->coincidence_window_ns);
 	if (!isnan(scanner->calibration_factor) &&
 	    !(scanner->calibration_factor > 0 && isfinite(scanner->calibration_factor)))
 		return iso_fail(err, ISO_BAD_INPUT, file, "give a factor > 0, or none", "a calibration factor of %g",
@@ -184,5 +198,19 @@ void iso_scanner_hash(const iso_scanner *scanner, char hex[65])
 	iso_hash_double(&hash, scanner->tof.fwhm_ps);
 	iso_hash_double(&hash, scanner->tof.bin_ps);
 	iso_hash_u64(&hash, (uint64_t)scanner->tof.bins);
+	iso_pair_components_hash(scanner, &hash);
 	iso_hash_end(&hash, hex);
+}
+
+const char *iso_dead_time_model_text(iso_dead_time_model model)
+{
+	return model == ISO_DEAD_TIME_PARALYZABLE       ? "paralyzable"
+	       : model == ISO_DEAD_TIME_NON_PARALYZABLE ? "non-paralyzable"
+							: "unknown";
+}
+
+iso_dead_time_model iso_dead_time_model_from_text(const char *text)
+{
+	if (strcmp(text, "paralyzable") == 0) return ISO_DEAD_TIME_PARALYZABLE;
+	return strcmp(text, "non-paralyzable") == 0 ? ISO_DEAD_TIME_NON_PARALYZABLE : ISO_DEAD_TIME_UNKNOWN;
 }

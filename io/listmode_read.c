@@ -102,6 +102,16 @@ static iso_status read_blocks(native *self, hid_t group, iso_scanner *s, iso_err
 	return status;
 }
 
+static iso_status dead_time_model(native *self, hid_t group, iso_dead_time_model *value, iso_error *err)
+{
+	char name[24];
+	const iso_status status = text(self, group, "dead_time_model", name, sizeof name, err);
+	if (status != ISO_OK || !name[0]) return status;
+	*value = iso_dead_time_model_from_text(name);
+	return *value == ISO_DEAD_TIME_UNKNOWN ? bad(self, err, "dead_time_model of /scanner is neither model")
+					       : ISO_OK;
+}
+
 static iso_status read_scanner_facts(native *self, hid_t group, iso_scanner *s, iso_error *err)
 {
 	const struct {
@@ -116,11 +126,14 @@ static iso_status read_scanner_facts(native *self, hid_t group, iso_scanner *s, 
 	    {"min_distance_mm", &s->rule.min_distance_mm, 1},
 	    {"tof_bin_ps", &s->tof.bin_ps, 1},
 	    {"tof_fwhm_ps", &s->tof.fwhm_ps, 1},
+	    {"dead_time_ns", &s->dead_time_ns, 1},
+	    {"coincidence_window_ns", &s->coincidence_window_ns, 1},
 	    {"calibration_factor", &s->calibration_factor, 1},
 	    {"calibration_uncertainty", &s->calibration_uncertainty, 1},
 	};
 	iso_status status = text(self, group, "name", s->name, sizeof s->name, err);
 	if (status == ISO_OK) status = modality(self, group, &s->modality, err);
+	if (status == ISO_OK) status = dead_time_model(self, group, &s->dead_time_model, err);
 	for (size_t f = 0; status == ISO_OK && f < sizeof facts / sizeof *facts; f++)
 		status = number(self, group, facts[f].name, facts[f].value, facts[f].count, err);
 	uint64_t per_ring = 0, bins = 0;

@@ -16,6 +16,8 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/output.h"
+#include "core/pair_components.h"
+#include "isotrace/singles.h"
 #include "isotrace/version.h"
 #include "recon/sheaf.h"
 
@@ -73,6 +75,12 @@ static iso_status hash_events(iso_hash *hash, iso_events *events, iso_error *err
 		total += status == ISO_OK ? count : 0;
 	}
 	free(batch);
+	const iso_singles *singles = iso_events_singles(events);
+	if (singles) {
+		iso_hash_double(hash, singles->interval_s);
+		iso_hash_bytes(hash, singles->group, singles->elements * sizeof *singles->group);
+		iso_hash_bytes(hash, singles->counts, singles->intervals * singles->groups * sizeof *singles->counts);
+	}
 	iso_hash_u64(hash, total);
 	iso_hash_u64(hash, state[0]);
 	iso_hash_u64(hash, state[1]);
@@ -96,6 +104,15 @@ static void hash_options(iso_hash *hash, const iso_recon_options *o)
 	if (o->nuclide) {
 		iso_hash_text(hash, o->nuclide->name);
 		iso_hash_double(hash, o->nuclide->half_life_s);
+	}
+	const double detector[] = {(double)o->dead_time, (double)o->dead_time_model, o->dead_time_ns,
+				   o->coincidence_window_ns};
+	for (size_t n = 0; n < sizeof detector / sizeof *detector; n++) iso_hash_double(hash, detector[n]);
+	if (o->normalisation) {
+		const iso_normalisation *n = o->normalisation;
+		iso_hash_bytes(hash, n->efficiency, n->elements * sizeof *n->efficiency);
+		const iso_scanner carrier = {.elements = n->elements, .components = n->components};
+		iso_pair_components_hash(&carrier, hash);
 	}
 	if (o->mu) {
 		iso_hash_grid(hash, &o->mu->grid);

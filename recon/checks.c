@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "recon/correct/detector.h"
 #include "recon/filter.h"
 
 static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
@@ -35,9 +36,9 @@ static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
 	if (!isnan(o->dead_time_factor) && !(o->dead_time_factor >= 1 && o->dead_time_factor < 1e6))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give a factor >= 1, or NAN when it is not known",
 				"a dead time factor of %g", o->dead_time_factor);
-	if (o->randoms != ISO_RANDOMS_NONE && o->randoms != ISO_RANDOMS_DELAYED)
-		return iso_fail(err, ISO_BAD_USAGE, NULL, "use ISO_RANDOMS_NONE or ISO_RANDOMS_DELAYED",
-				"randoms method %d", (int)o->randoms);
+	if ((int)o->randoms < ISO_RANDOMS_NONE || o->randoms > ISO_RANDOMS_SINGLES)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "use one of iso_randoms_method", "randoms method %d",
+				(int)o->randoms);
 	return ISO_OK;
 }
 
@@ -158,6 +159,7 @@ iso_status iso_recon_check(iso_events *events, const iso_recon_options *options,
 				  options->mu ? "nuclide" : "mu map, which tells where tissue is thin");
 	if (status == ISO_OK) status = check_frames(options, iso_events_acquisition(events)->duration_s, err);
 	if (status == ISO_OK) status = check_calibration(scanner, options, err);
+	if (status == ISO_OK) status = iso_detector_check(events, options, err);
 	if (status == ISO_OK) status = check_delayeds(events, options, err);
 	return status;
 }

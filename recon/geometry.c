@@ -62,6 +62,7 @@ double iso_pair_factor(const iso_scanner *scanner, uint32_t a, uint32_t b)
 	const double cosines = fabs(cosine[0] * cosine[1]);
 	double factor = (double)scanner->efficiency[a] * (double)scanner->efficiency[b] * reference_distance_mm *
 			reference_distance_mm * cosines / (distance2 * distance2);
+	if (scanner->components) factor *= iso_scanner_pair_components(scanner, a, b);
 	const double optical_depth = scanner->attenuation_per_mm * scanner->element_size_mm[2];
 	if (!(cosines > 0) || !(optical_depth > 0) || !isfinite(optical_depth)) return factor;
 	const double distance = sqrt(distance2);

@@ -16,6 +16,7 @@
 #include "isotrace/version.h"
 #include "recon/checkpoint.h"
 #include "recon/checks.h"
+#include "recon/correct/detector.h"
 #include "recon/event_store.h"
 #include "recon/filter.h"
 #include "recon/mu_map.h"
@@ -34,6 +35,8 @@ iso_recon_options iso_recon_options_default(void)
 				   .relaxation = 0.1,
 				   .decay_correction = true,
 				   .dead_time_factor = (double)NAN,
+				   .dead_time_ns = (double)NAN,
+				   .coincidence_window_ns = (double)NAN,
 				   .calibration_factor = (double)NAN,
 				   .calibration_uncertainty = (double)NAN,
 				   .randoms = ISO_RANDOMS_NONE};
@@ -42,7 +45,8 @@ iso_recon_options iso_recon_options_default(void)
 /* One call of iso_reconstruct. */
 typedef struct job {
 	iso_events *events;
-	const iso_scanner *scanner;
+	const iso_scanner *scanner; /* as the list-mode has it */
+	iso_detector detector;      /* the scanner in the frame at hand */
 	const iso_acquisition *acquisition;
 	const iso_recon_options *options;
 	int threads;
@@ -54,8 +58,9 @@ typedef struct job {
 	iso_event_store *store;
 	/* of the selection at hand: all of a frame's events, or a replicate's */
 	double scale_s;     /* T */
-	uint64_t *fan_sums; /* [elements], like the two below NULL without randoms */
-	float *rates;       /* randoms */
+	double part;        /* of the frame's events */
+	uint64_t *fan_sums; /* [elements] of the delayeds, where randoms come from them */
+	float *rates;       /* randoms; [elements], like the one below NULL without */
 	float *line_rates;  /* the same in the order of iso_columns.element */
 	char label[128];
 	size_t image, frame;      /* numbers of the image at hand, over frames and their replicates, and of its frame */
@@ -143,12 +148,16 @@ static void begin_frame(const job *j, const iso_frame *frame)
 	iso_event_store_begin(j->store, &s);
 }
 
-/* Randoms of the selected delayeds. */
+/* Randoms of the selected events. */
 static iso_status find_randoms(const job *j, iso_error *err)
 {
-	if (!j->fan_sums) return ISO_OK;
-	iso_event_store_fan_sums(j->store, j->fan_sums);
-	const iso_status status = iso_randoms_from_delayeds(j->scanner, j->fan_sums, j->rates, err);
+	iso_status status = ISO_OK;
+	if (!j->rates) return ISO_OK;
+	if (j->fan_sums) {
+		iso_event_store_fan_sums(j->store, j->fan_sums);
+		status = iso_randoms_from_delayeds(j->scanner, j->fan_sums, j->rates, err);
+	} else
+		status = iso_detector_randoms(&j->detector, j->volume->frame + j->frame, j->part, j->rates, err);
 	const iso_columns *columns = iso_system_columns(j->system);
 	for (uint32_t at = 0; at < columns->elements && status == ISO_OK; at++)
 		j->line_rates[at] = j->rates[columns->element[at]];
@@ -299,17 +308,59 @@ static iso_status finish_reading(job *j, iso_error *err)
 	return ISO_OK;
 }
 
+/* G' s in place of s. */
+static iso_status blur_sensitivity(job *j, iso_error *err)
+{
+	const iso_operator *g = iso_system_image_model(j->system);
+	if (!g) return ISO_OK;
+	iso_image *blurred;
+	iso_status status = iso_image_create(&j->options->grid, j->sensitivity->unit, &blurred, err);
+	if (status == ISO_OK) status = g->adjoint(g->self, j->sensitivity->voxels, blurred->voxels, err);
+	if (status == ISO_OK) {
+		iso_image_free(j->sensitivity);
+		j->sensitivity = blurred;
+	} else
+		iso_image_free(blurred);
+	return status;
+}
+
+static iso_status make_sensitivity(job *j, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	const double start_s = iso_clock_s();
+	iso_image_free(j->sensitivity);
+	j->sensitivity = NULL;
+	const iso_status status =
+	    iso_sensitivity_cached(o->sensitivity_cache, j->detector.scanner, &o->grid, j->mu, o->sensitivity_lines,
+				   o->threads, o->progress, &j->sensitivity, err);
+	j->times.sensitivity_s += iso_clock_s() - start_s;
+	return status == ISO_OK ? blur_sensitivity(j, err) : status;
+}
+
+/* Any frame but the first: the scanner's blocks may be busier or less busy than before. */
+static iso_status begin_other_frame(job *j, const iso_frame *frame, iso_error *err)
+{
+	bool changed;
+	const iso_status status = iso_detector_set_frame(&j->detector, frame, &changed, err);
+	if (status != ISO_OK) return status;
+	begin_frame(j, frame);
+	return changed ? make_sensitivity(j, err) : ISO_OK;
+}
+
 static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_filter_plan *filter, iso_error *err)
 {
 	const size_t voxels = iso_grid_voxels(&j->options->grid), replicates = j->options->replicates;
 	const iso_frame *frame = volume->frame + f;
-	const double scale_s = effective_s(j, frame), factor = result_factor(j);
+	const double factor = result_factor(j);
 	j->label[0] = '\0';
 	j->frame = f;
 	j->image = f * (1 + replicates);
 	if (volume->frames > 1) snprintf(j->label, sizeof j->label, "frame %zu of %zu, ", f + 1, volume->frames);
-	if (f > 0) begin_frame(j, frame); /* the first one was begun in prepare */
-	iso_status status = finish_reading(j, err);
+	/* the first one was begun in prepare */
+	iso_status status = f > 0 ? begin_other_frame(j, frame, err) : ISO_OK;
+	if (status == ISO_OK) status = finish_reading(j, err);
+	const double scale_s = effective_s(j, frame) * j->detector.live;
+	j->part = 1;
 	if (status == ISO_OK)
 		status = reconstruct_selection(j, ISO_ALL_EVENTS, scale_s, volume->voxels + f * voxels, err);
 	if (status != ISO_OK) return status;
@@ -323,6 +374,7 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 		float *image = volume->replicate_voxels + (r * volume->frames + f) * voxels;
 		snprintf(end, room, "replicate %zu of %zu, ", r + 1, replicates);
 		j->image++;
+		j->part = 1 / (double)replicates;
 		status = reconstruct_selection(j, r, scale_s / (double)replicates, image, err);
 		if (status == ISO_OK) (void)finish(j, filter, factor, image);
 		*end = '\0';
@@ -346,6 +398,7 @@ static void say_corrections(const job *j, iso_corrections *c)
 	snprintf(c->normalisation, sizeof c->normalisation, "%s",
 		 measured ? "geometric factors and crystal efficiencies of the scanner file"
 			  : "geometric factors; all crystals taken as equal");
+	iso_detector_say(&j->detector, c);
 	if (!isnan(o->dead_time_factor))
 		snprintf(c->dead_time, sizeof c->dead_time, "stated factor %g", o->dead_time_factor);
 	if (o->nuclide && o->decay_correction)
@@ -426,51 +479,35 @@ static iso_status create_store(job *j, iso_error *err)
 		const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 		plan.max_bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : UINT64_C(1) << 30;
 	}
-	if (plan.fan_sums) {
-		j->fan_sums = malloc(elements * sizeof *j->fan_sums);
+	if (plan.background) {
+		if (plan.fan_sums) j->fan_sums = malloc(elements * sizeof *j->fan_sums);
 		j->rates = malloc(elements * sizeof *j->rates);
 		j->line_rates = malloc(elements * sizeof *j->line_rates);
-		if (!j->fan_sums || !j->rates || !j->line_rates)
+		if ((plan.fan_sums && !j->fan_sums) || !j->rates || !j->line_rates)
 			return iso_fail_memory(err, "randoms", elements * (sizeof *j->fan_sums + 2 * sizeof *j->rates));
 	}
 	return iso_event_store_create(&plan, &j->store, err);
-}
-
-/* G' s in place of s. */
-static iso_status blur_sensitivity(job *j, iso_error *err)
-{
-	const iso_operator *g = iso_system_image_model(j->system);
-	if (!g) return ISO_OK;
-	iso_image *blurred;
-	iso_status status = iso_image_create(&j->options->grid, j->sensitivity->unit, &blurred, err);
-	if (status == ISO_OK) status = g->adjoint(g->self, j->sensitivity->voxels, blurred->voxels, err);
-	if (status == ISO_OK) {
-		iso_image_free(j->sensitivity);
-		j->sensitivity = blurred;
-	} else
-		iso_image_free(blurred);
-	return status;
 }
 
 /* All that does not depend on the frame. The first frame's events are read at the same time as the sensitivity image is made. */
 static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
-	iso_status status = o->mu ? iso_mu_map_align(o->mu, &j->aligned_mu, err) : ISO_OK;
+	bool changed;
+	iso_status status = iso_detector_create(j->events, o, &j->detector, err);
+	if (status == ISO_OK) status = iso_detector_set_frame(&j->detector, first_frame, &changed, err);
+	if (status == ISO_OK && o->mu) status = iso_mu_map_align(o->mu, &j->aligned_mu, err);
 	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
 	iso_positron_range range;
 	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
 	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .range = o->positron_range ? &range : NULL};
 	if (status == ISO_OK)
-		status = iso_system_create(j->scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);
+		status =
+		    iso_system_create(j->detector.scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);
 	if (status == ISO_OK) status = create_store(j, err);
 	if (status != ISO_OK) return status;
 	begin_frame(j, first_frame);
-	const double start_s = iso_clock_s();
-	status = iso_sensitivity_cached(o->sensitivity_cache, j->scanner, &o->grid, j->mu, o->sensitivity_lines,
-					o->threads, o->progress, &j->sensitivity, err);
-	j->times.sensitivity_s = iso_clock_s() - start_s;
-	return status == ISO_OK ? blur_sensitivity(j, err) : status;
+	return make_sensitivity(j, err);
 }
 
 /* Before the work: what will be corrected follows from the options. */
@@ -534,6 +571,7 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 	iso_event_store_free(j.store); /* first: it may still be reading, and ask for factors */
 	iso_checkpoint_close(&j.checkpoint);
 	iso_system_free(j.system);
+	iso_detector_release(&j.detector);
 	iso_image_free(j.sensitivity);
 	iso_image_free(j.aligned_mu);
 	free(j.fan_sums);

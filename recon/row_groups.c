@@ -39,6 +39,10 @@ static void take_together(const iso_row_groups *g, uint32_t first, uint32_t end,
 		n[k] = length > 0 ? (float)(normal[k] / length) : (float)(k == 2);
 	}
 	g->scanner->efficiency[element] = (float)(efficiency / (end - first));
+	/* all rows of a column have the same position across their block */
+	if (g->fine->components)
+		g->scanner->components->position[element] =
+		    g->fine->components->position[g->fine_columns->element[first]];
 }
 
 /* The distance between neighbouring rows, mean over all columns. */
@@ -54,10 +58,22 @@ static double spacing_mm(const iso_columns *columns)
 	return steps > 0 ? length / steps : 0;
 }
 
+/* Those of the fine scanner; whose elements stand where in a block is filled in group by group. */
+static iso_status copy_components(iso_row_groups *g, iso_error *err)
+{
+	const iso_status status = iso_scanner_create_components(g->scanner, err);
+	if (status != ISO_OK) return status;
+	uint8_t *position = g->scanner->components->position;
+	*g->scanner->components = *g->fine->components;
+	g->scanner->components->position = position;
+	return ISO_OK;
+}
+
 static iso_status fill(iso_row_groups *g, uint32_t rows, uint32_t count, iso_error *err)
 {
 	const iso_columns *columns = g->fine_columns;
 	iso_status status = iso_scanner_create(count, g->fine->name, &g->scanner, err);
+	if (status == ISO_OK && g->fine->components) status = copy_components(g, err);
 	g->first = status == ISO_OK ? malloc((count + (size_t)1) * sizeof *g->first) : NULL;
 	if (status != ISO_OK) return status;
 	if (!g->first) return iso_fail_memory(err, "groups of rows", (count + (size_t)1) * sizeof *g->first);

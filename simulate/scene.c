@@ -215,6 +215,7 @@ iso_status iso_scene_scanner(const iso_scene *scene, iso_scanner **out, iso_erro
 	scanner->rule.max_transaxial_offset_mm = scene->detector.max_transaxial_offset_mm;
 	scanner->rule.max_axial_difference_mm = scene->detector.max_axial_difference_mm;
 	scanner->tof = tof_of(&scene->detector);
+	scanner->coincidence_window_ns = scene->detector.coincidence_window_ns;
 	scanner->calibration_factor = scene->calibration_factor;
 	scanner->calibration_uncertainty = scene->calibration_uncertainty;
 	return ISO_OK;

@@ -18,6 +18,7 @@
 #include "isotrace/image.h"
 #include "isotrace/listmode.h"
 #include "isotrace/nifti.h"
+#include "isotrace/normalisation.h"
 #include "isotrace/nuclide.h"
 #include "isotrace/organs.h"
 #include "isotrace/progress.h"

@@ -4,6 +4,7 @@
 
 #include "isotrace/calibration.h"
 #include "isotrace/events.h"
+#include "isotrace/normalisation.h"
 #include "isotrace/nuclide.h"
 #include "isotrace/progress.h"
 #include "isotrace/volume.h"
@@ -16,7 +17,7 @@ extern "C" {
  *
  * Model: the expected prompts of line i in a frame are T_eff (m_i sum_j a_ij x_j) + r_i, with x in counts/s per mm at
  * the decay reference time (ISO_UNIT_COUNTS_PER_S_MM), a_ij the projector's lengths in mm, m_i = geometric factor *
- * efficiencies * attenuation, r_i the expected randoms, T_eff the integral of the decay over the frame. The
+ * components * efficiencies * attenuation, r_i the expected randoms, T_eff the integral of the decay over the frame. The
  * geometric factor of a pair is cos(t1) cos(t2) / (d/d_ref)^2 times the stopping probabilities
  * (1 - exp(-mu L/cos t)) relative to normal incidence, d_ref = 100 mm.
  * A calibration factor turns x into Bq/mL: concentration = x * calibration_factor / branching_fraction. The factor
@@ -32,8 +33,14 @@ typedef struct iso_filter {
 
 typedef enum iso_randoms_method {
 	ISO_RANDOMS_NONE = 0,
-	ISO_RANDOMS_DELAYED /* variance-reduced: crystal fan sums of the delayed events */
+	ISO_RANDOMS_DELAYED, /* variance-reduced: crystal fan sums of the delayed events */
+	ISO_RANDOMS_SINGLES  /* 2 tau times the product of the elements' rates of singles */
 } iso_randoms_method;
+
+typedef enum iso_dead_time_source {
+	ISO_DEAD_TIME_BY_FACTOR = 0, /* dead_time_factor, which may be not known */
+	ISO_DEAD_TIME_FROM_SINGLES   /* live fraction of each detector block from its rate of singles, frame by frame */
+} iso_dead_time_source;
 
 typedef enum iso_algorithm {
 	ISO_ALGORITHM_OSEM = 0, /* maximum likelihood by ordered subsets; stop early, or the noise is fitted */
@@ -76,7 +83,14 @@ typedef struct iso_recon_options {
 	const iso_nuclide *nuclide;
 	bool decay_correction;   /* to the start of the acquisition */
 	double dead_time_factor; /* multiplies the result; 1 = stated to be none, NAN = not known, not corrected */
-	bool calibrate;          /* to Bq/mL; a calibration factor and a nuclide must be known */
+	iso_dead_time_source dead_time;
+	/* Instead of the scanner's own, for dead time and randoms from singles; UNKNOWN and NAN: the scanner's own. */
+	iso_dead_time_model dead_time_model;
+	double dead_time_ns, coincidence_window_ns;
+	/* Of this scanner; its efficiencies take the place of the list-mode's. NULL: none. name: for the sidecar, may be NULL. */
+	const iso_normalisation *normalisation;
+	const char *normalisation_name;
+	bool calibrate; /* to Bq/mL; a calibration factor and a nuclide must be known */
 	/* Instead of the scanner's own; NAN: the scanner's own. */
 	double calibration_factor, calibration_uncertainty;
 	/* Instead of both; must be of this scanner and of an image corrected like this one (iso_calibration_check). NULL = none. */

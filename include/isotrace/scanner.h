@@ -29,6 +29,32 @@ typedef struct iso_tof {
 	int32_t bins; /* number of bins, odd; b runs from -(bins-1)/2 to +(bins-1)/2; 0 = not TOF */
 } iso_tof;
 
+/* Measured factors of a pair of elements beyond the product of the two efficiencies (docs/corrections.md). All are given at evenly
+ * spaced nodes, linear in between and constant beyond the last one. */
+enum { ISO_PAIR_NODES = 64, ISO_BLOCK_POSITIONS = 64, ISO_BLOCK_NODES = 17 };
+typedef struct iso_pair_components {
+	/* By the distance of the line from the axis, seen along z; node n at n * step. Count 0: 1 everywhere; so below. */
+	uint32_t radial_nodes;
+	double radial_step_mm;
+	float radial[ISO_PAIR_NODES];
+	/* By |z1 - z2|. */
+	uint32_t axial_nodes;
+	double axial_step_mm;
+	float axial[ISO_PAIR_NODES];
+	/* By an end's transaxial position in its detector block and by the line's signed distance from the axis as seen from that end
+	 * (p x (q - p) / |q - p| for the end at p), node n at (n - (nodes - 1) / 2) * step; one factor for each end. */
+	uint32_t block_positions, block_nodes;
+	double block_step_mm;
+	float block[ISO_BLOCK_POSITIONS][ISO_BLOCK_NODES];
+	uint8_t *position; /* owned; [elements] below block_positions; NULL when there are none */
+} iso_pair_components;
+
+typedef enum iso_dead_time_model {
+	ISO_DEAD_TIME_UNKNOWN = 0,
+	ISO_DEAD_TIME_NON_PARALYZABLE, /* an event that comes while the block is busy is lost */
+	ISO_DEAD_TIME_PARALYZABLE      /* and keeps it busy for another dead time */
+} iso_dead_time_model;
+
 /* A scanner is a table of detecting elements (PET: crystals; SPECT: detector pixels in the detector's own
  * frame), each with a position and an orientation. Nothing else about its shape is known to the reconstruction. */
 typedef struct iso_scanner {
@@ -42,6 +68,9 @@ typedef struct iso_scanner {
 	double attenuation_per_mm; /* of the detector material at the photon energy; NAN = not known */
 	iso_pair_rule rule;
 	iso_tof tof;
+	iso_dead_time_model dead_time_model;
+	double dead_time_ns;            /* of a detector block, per recorded single; NAN = not known */
+	double coincidence_window_ns;   /* full width, 2 tau; NAN = not known */
 	double calibration_factor;      /* see recon.h; NAN = not calibrated */
 	double calibration_uncertainty; /* relative, k = 1; NAN = not stated */
 	/* How the elements were numbered by whoever made the scanner, only for readers and reports: ring = e / per_ring.
@@ -50,6 +79,7 @@ typedef struct iso_scanner {
 	/* Crystals of a detector block, whose electronics handle one photon at a time: transaxial, axial. 0, 0 = not stated.
 	 * Blocks fill the rings: they need elements_per_ring and divide it, and the number of rings, without a rest. */
 	uint32_t block_crystals[2];
+	iso_pair_components *components; /* owned; NULL = none. Not in list-mode: a normalisation brings them. */
 } iso_scanner;
 
 /* A cylinder of identical rings: element e = ring * crystals_per_ring + index. */
@@ -87,8 +117,17 @@ uint32_t iso_scanner_blocks(const iso_scanner *scanner);
 /* The block of an element, counted along the ring first; only when there are blocks. */
 uint32_t iso_scanner_block(const iso_scanner *scanner, uint32_t element);
 
-/* 64 hex digits: SHA-256 of all that the system matrix depends on (table, sizes, material, rule, TOF; not names,
- * blocks and the calibration). */
+/* The product of the pair's components; 1 when there are none. */
+double iso_scanner_pair_components(const iso_scanner *scanner, uint32_t a, uint32_t b);
+/* Room for components of the scanner's elements (all counts 0); those that it had are freed. */
+iso_status iso_scanner_create_components(iso_scanner *scanner, iso_error *err);
+
+/* "non-paralyzable", "paralyzable" or "unknown". */
+const char *iso_dead_time_model_text(iso_dead_time_model model);
+iso_dead_time_model iso_dead_time_model_from_text(const char *text);
+
+/* 64 hex digits: SHA-256 of all that the system matrix depends on (table, sizes, material, rule, TOF, components;
+ * not names, blocks, dead time, windows and calibration). */
 void iso_scanner_hash(const iso_scanner *scanner, char hex[65]);
 
 #ifdef __cplusplus

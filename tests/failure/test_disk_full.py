@@ -66,6 +66,7 @@ def verbs(out):
         "convert": ["convert", given("a.lm.h5"), "-o", to("copy.lm.h5"), "-q"],
         "simulate": ["simulate", given("scene.yaml"), "-q", "-o", to("s.lm.h5"), "--labels", to("l.nii.gz"), "--mu",
                      to("m.nii.gz"), "--activity", to("a.nii.gz"), "--organ-table", to("o.csv"), "--dose", to("d.yaml")],
+        "normalise": ["normalise", given("a.lm.h5"), "-q", "-o", to("n.norm.h5"), "--source", "cylinder", "--radius", "10"],
         "recon": ["recon", given("a.lm.h5"), "-q", "-o", to("v.nii.gz"), "--grid", "12", "--voxel", "2.5", "--iterations",
                   "1", "--subsets", "2", "--replicates", "2", "--calibration-factor", "1000", "--dead-time-factor", "1",
                   "--sensitivity-cache", "none", "--threads", "2"],

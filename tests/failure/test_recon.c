@@ -8,6 +8,7 @@
 #include "isotrace/attenuation.h"
 #include "isotrace/projector.h"
 #include "isotrace/recon.h"
+#include "isotrace/singles.h"
 #include "recon/sensitivity.h"
 #include "tests/failure/inject.h"
 #include "tests/harness.h"
@@ -245,6 +246,91 @@ static void attenuation(void)
 	finish();
 }
 
+/* A normalisation from events, into a file and back into a scanner. */
+static iso_status normalise_all(const char *folder, iso_error *err)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s/a.norm.h5", folder);
+	iso_acquisition facts = iso_acquisition_unknown();
+	facts.modality = ISO_MODALITY_PET;
+	iso_norm_source source = iso_norm_source_default(ISO_NORM_CYLINDER);
+	source.radius_mm = 20;
+	iso_events *events = NULL;
+	iso_normalisation *made = NULL, *back = NULL;
+	iso_scanner *copy = NULL;
+	iso_normalise_options options = iso_normalise_options_default(&source, scanner);
+	options.geometric = ISO_NORM_GEOMETRIC_KEEP;
+	options.threads = 2;
+	iso_status status = iso_events_from_array(list, EVENTS, scanner, &facts, &events, err);
+	if (status == ISO_OK) status = iso_normalise(events, &options, &made, err);
+	if (status == ISO_OK) status = iso_normalisation_write(path, made, err);
+	if (status == ISO_OK) status = iso_normalisation_read(path, &back, err);
+	if (status == ISO_OK) status = iso_scanner_copy(scanner, &copy, err);
+	if (status == ISO_OK) status = iso_normalisation_apply(back, copy, err);
+	iso_normalisation_free(made);
+	iso_normalisation_free(back);
+	iso_scanner_free(copy);
+	iso_events_close(events);
+	return status;
+}
+
+/* Randoms and dead time from singles, and a scanner with components. */
+static iso_status reconstruct_from_singles(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_acquisition facts = iso_acquisition_unknown();
+	facts.modality = ISO_MODALITY_PET;
+	facts.duration_s = 30;
+	const iso_frame frames[2] = {{0, 10}, {10, 20}};
+	iso_recon_options options = iso_recon_options_default();
+	options.grid = grid;
+	options.iterations = 1;
+	options.subsets = 1;
+	options.frame = frames;
+	options.frames = 2;
+	options.randoms = ISO_RANDOMS_SINGLES;
+	options.dead_time = ISO_DEAD_TIME_FROM_SINGLES;
+	options.threads = 2;
+	iso_events *events = NULL;
+	iso_singles *singles = NULL;
+	iso_volume *volume = NULL;
+	iso_status status = iso_singles_create(scanner->elements, scanner->elements, 30, 1, &singles, err);
+	/* the second frame's blocks differ: another sensitivity image */
+	for (uint32_t n = 0; status == ISO_OK && n < 30 * scanner->elements; n++)
+		singles->counts[n] = 1000 + 20 * (n / scanner->elements > 10 && n % 24 < 6 ? 100 : 1);
+	if (status == ISO_OK) status = iso_events_from_array(list, EVENTS, scanner, &facts, &events, err);
+	if (status == ISO_OK)
+		iso_events_set_singles(events, singles);
+	else
+		iso_singles_free(singles);
+	if (status == ISO_OK) status = iso_reconstruct(events, &options, &volume, err);
+	iso_volume_free(volume);
+	iso_events_close(events);
+	return status;
+}
+
+static void detector(void)
+{
+	prepare();
+	scanner->block_crystals[0] = 6;
+	scanner->block_crystals[1] = 1;
+	scanner->dead_time_model = ISO_DEAD_TIME_NON_PARALYZABLE;
+	scanner->dead_time_ns = 1000;
+	scanner->coincidence_window_ns = 5;
+	for (uint32_t n = 0; n < EVENTS; n++)
+		list[n] =
+		    (iso_event){.time_ms = 10 * n, .element = {n % 24, 24 * (n % 3) + (n + 12 + n / 24 % 5 - 2) % 24}};
+	/* crystals of ring 0 are in every pair: counts enough for all */
+	for (uint32_t n = 0; n < EVENTS; n++) list[n].element[0] += 24 * (n / 7 % 3);
+	for (uint32_t n = 0; n < EVENTS; n++)
+		if (list[n].element[0] == list[n].element[1]) list[n].element[1] = (list[n].element[1] + 12) % 24;
+	iso_fail_every_allocation(
+	    &(iso_scenario){.run = normalise_all, .may_remain = (const char *[]){"a.norm.h5", NULL}, .max_runs = 100});
+	iso_fail_every_allocation(
+	    &(iso_scenario){.run = reconstruct_from_singles, .may_recover = true, .max_runs = 100});
+	finish();
+}
+
 static const iso_test tests[] = {
     {"mu from CT and from labels", attenuation},
 
@@ -252,5 +338,6 @@ static const iso_test tests[] = {
     {"sensitivity image and its cache", sensitivity},
     {"filter and randoms", filter_and_randoms},
     {"reconstruction", reconstruction},
+    {"normalisation, dead time and randoms from singles", detector},
 };
 ISO_TEST_MAIN("memory, recon", tests)
