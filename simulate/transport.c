@@ -60,7 +60,8 @@ static iso_status set_photons(iso_transport *t, const char *nuclide, iso_error *
 	const iso_scene *scene = t->scene;
 	const iso_simulated_detector *detector = &scene->detector;
 	iso_status status = ISO_OK;
-	t->block_crystals[0] = t->block_crystals[1] = 1;
+	for (int i = 0; i < 2; i++)
+		t->block_crystals[i] = t->scanner->block_crystals[i] ? t->scanner->block_crystals[i] : 1;
 	t->single_sigma_s = 1e-12 * t->time_sigma_ps / sqrt(2.0);
 	t->threshold_kev = detector->energy_window_kev[0];
 	t->least_kev = fmax(least_kev(detector, t->threshold_kev), ISO_MATERIAL_LOWEST_KEV);
