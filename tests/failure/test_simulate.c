@@ -92,7 +92,7 @@ static void voxels(void)
 	ISO_ASSERT_OK(iso_nifti_write_image(iso_test_path("labels.nii"), labels, NULL, &err), err);
 	iso_image_free(labels);
 	ISO_ASSERT_OK(iso_output_write(iso_test_path("voxels.yaml"), voxel_yaml, sizeof voxel_yaml - 1, &err), err);
-	iso_fail_every_allocation(&(iso_scenario){.run = simulate_voxels, .max_runs = 400});
+	iso_fail_every_allocation(&(iso_scenario){.run = simulate_voxels, .max_runs = 120});
 }
 
 static void scene(void)

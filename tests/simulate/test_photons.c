@@ -274,6 +274,43 @@ static void test_crystals(void)
 	}
 }
 
+/* Ways to the crystals and through them (40..50 mm, |z| < 32), also by their end faces. */
+static void test_ways(void)
+{
+	iso_scene *scene = scene_of_crystals("LSO");
+	iso_transport *t = transport_of(scene);
+	const iso_annulus *a = &t->annulus;
+	static const struct {
+		double point[3], direction[3];
+		bool meets;
+		double distance_mm;
+	} bore[] = {{{0, 0, 0}, {1, 0, 0}, true, 40},       {{0, 24, 0}, {1, 0, 0}, true, 32},
+		    {{0, 0, 0}, {0.6, 0, 0.8}, false, 0},   {{0, 0, 50}, {0.8, 0, -0.6}, true, 50},
+		    {{30, 0, 38}, {0.8, 0, -0.6}, true, 12.5},
+		    {{36, 0, 38}, {0.8, 0, -0.6}, true, 10},
+		    {{0, 0, 50}, {0, 0, -1}, false, 0},     {{0, 0, 50}, {0.6, 0, 0.8}, false, 0},
+		    {{0, 0, 92}, {0.6, 0, -0.8}, true, 75}, {{0, 0, 112}, {0.6, 0, -0.8}, false, 0}};
+	for (size_t i = 0; i < sizeof bore / sizeof *bore; i++) {
+		double distance = 0;
+		CU_ASSERT_EQUAL(iso_annulus_meet(a, bore[i].point, bore[i].direction, &distance), bore[i].meets);
+		if (bore[i].meets) ISO_ASSERT_NEAR(distance, bore[i].distance_mm, 1e-12);
+	}
+	static const struct {
+		double point[3], direction[3], distance_mm;
+		bool inwards;
+	} crystals[] = {{{45, 0, 0}, {1, 0, 0}, 5, false},  {{45, 0, 0}, {-1, 0, 0}, 5, true},
+			{{45, 0, 0}, {0, 0, -1}, 32, false}, {{0, -41, 0}, {0, 0.8, 0.6}, 1.25, true},
+			{{45, 0, 31}, {-0.8, 0, 0.6}, 1 / 0.6, false}, {{44, 0, 0}, {0, 1, 0}, 23.748684174, false}};
+	for (size_t i = 0; i < sizeof crystals / sizeof *crystals; i++) {
+		bool inwards;
+		ISO_ASSERT_NEAR(iso_annulus_leave(a, crystals[i].point, crystals[i].direction, &inwards),
+				crystals[i].distance_mm, 1e-8);
+		CU_ASSERT_EQUAL(inwards, crystals[i].inwards);
+	}
+	iso_transport_free(t);
+	iso_scene_free(scene);
+}
+
 /* Two deposits of 1/4 and 3/4 of the energy in one block: one single of their sum at the centroid's crystal; in different blocks
  * or without blocks: two. The time is that of the first, blurred; energy as sqrt(E). */
 static void test_blocks(void)
@@ -320,5 +357,6 @@ static const iso_test tests[] = {{"attenuation of materials", test_attenuation_o
 				 {"directions turn by the angle", test_turn},
 				 {"attenuation lengths in slabs", test_slab},
 				 {"crystals stop and absorb by their cross-sections", test_crystals},
+				 {"ways through the annulus", test_ways},
 				 {"deposits of a block are one single", test_blocks}};
 ISO_TEST_MAIN("simulate-photons", tests)
