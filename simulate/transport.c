@@ -144,8 +144,8 @@ void iso_transport_annihilation_point(const iso_transport *t, iso_random *random
 	/* Straight on, until the matter on the way equals the distance in water: a positron that leaves the lung stops
 	 * soon behind its surface. */
 	const double water_mm = iso_positron_water_mm(&t->range, random);
-	const double z = 2 * draw_uniform(random) - 1, azimuth = TWO_PI * draw_uniform(random), rho = sqrt(1 - z * z);
-	const double direction[3] = {rho * cos(azimuth), rho * sin(azimuth), z};
+	double direction[3];
+	draw_direction(random, direction);
 	const double path_mm = iso_body_travel_mm(&t->body, point_mm, direction, water_mm);
 	for (int a = 0; a < 3; a++) point_mm[a] += path_mm * direction[a];
 }

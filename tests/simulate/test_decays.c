@@ -2,6 +2,7 @@
  *
  * Whole decays: gammas, the crystals' own activity, scatter in a cylinder, voxelised phantoms. Seeds are fixed; tolerances are
  * five standard deviations of the counts plus what is said. */
+#include "simulate/draw.h"
 #include "simulate/photon.h"
 #include "tests/simulate/scenes.h"
 
@@ -228,7 +229,7 @@ static void test_single_scatter(void)
 		iso_photon photon = {.energy_kev = 511};
 		iso_deposits deposits = {.count = 0};
 		iso_transport_decay_point(t, &random, photon.point_mm);
-		iso_photon_direction(&random, photon.direction);
+		draw_direction(&random, photon.direction);
 		iso_photon_follow(t, &random, &photon, false, &deposits);
 		if (deposits.count && deposits.of[0].scatters < 2) scattered[deposits.of[0].scatters]++;
 	}

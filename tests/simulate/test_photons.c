@@ -284,12 +284,11 @@ static void test_ways(void)
 		double point[3], direction[3];
 		bool meets;
 		double distance_mm;
-	} bore[] = {{{0, 0, 0}, {1, 0, 0}, true, 40},       {{0, 24, 0}, {1, 0, 0}, true, 32},
-		    {{0, 0, 0}, {0.6, 0, 0.8}, false, 0},   {{0, 0, 50}, {0.8, 0, -0.6}, true, 50},
-		    {{30, 0, 38}, {0.8, 0, -0.6}, true, 12.5},
-		    {{36, 0, 38}, {0.8, 0, -0.6}, true, 10},
-		    {{0, 0, 50}, {0, 0, -1}, false, 0},     {{0, 0, 50}, {0.6, 0, 0.8}, false, 0},
-		    {{0, 0, 92}, {0.6, 0, -0.8}, true, 75}, {{0, 0, 112}, {0.6, 0, -0.8}, false, 0}};
+	} bore[] = {{{0, 0, 0}, {1, 0, 0}, true, 40},          {{0, 24, 0}, {1, 0, 0}, true, 32},
+		    {{0, 0, 0}, {0.6, 0, 0.8}, false, 0},      {{0, 0, 50}, {0.8, 0, -0.6}, true, 50},
+		    {{30, 0, 38}, {0.8, 0, -0.6}, true, 12.5}, {{36, 0, 38}, {0.8, 0, -0.6}, true, 10},
+		    {{0, 0, 50}, {0, 0, -1}, false, 0},        {{0, 0, 50}, {0.6, 0, 0.8}, false, 0},
+		    {{0, 0, 92}, {0.6, 0, -0.8}, true, 75},    {{0, 0, 112}, {0.6, 0, -0.8}, false, 0}};
 	for (size_t i = 0; i < sizeof bore / sizeof *bore; i++) {
 		double distance = 0;
 		CU_ASSERT_EQUAL(iso_annulus_meet(a, bore[i].point, bore[i].direction, &distance), bore[i].meets);
@@ -298,9 +297,12 @@ static void test_ways(void)
 	static const struct {
 		double point[3], direction[3], distance_mm;
 		bool inwards;
-	} crystals[] = {{{45, 0, 0}, {1, 0, 0}, 5, false},  {{45, 0, 0}, {-1, 0, 0}, 5, true},
-			{{45, 0, 0}, {0, 0, -1}, 32, false}, {{0, -41, 0}, {0, 0.8, 0.6}, 1.25, true},
-			{{45, 0, 31}, {-0.8, 0, 0.6}, 1 / 0.6, false}, {{44, 0, 0}, {0, 1, 0}, 23.748684174, false}};
+	} crystals[] = {{{45, 0, 0}, {1, 0, 0}, 5, false},
+			{{45, 0, 0}, {-1, 0, 0}, 5, true},
+			{{45, 0, 0}, {0, 0, -1}, 32, false},
+			{{0, -41, 0}, {0, 0.8, 0.6}, 1.25, true},
+			{{45, 0, 31}, {-0.8, 0, 0.6}, 1 / 0.6, false},
+			{{44, 0, 0}, {0, 1, 0}, 23.748684174, false}};
 	for (size_t i = 0; i < sizeof crystals / sizeof *crystals; i++) {
 		bool inwards;
 		ISO_ASSERT_NEAR(iso_annulus_leave(a, crystals[i].point, crystals[i].direction, &inwards),
