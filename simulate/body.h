@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The analytic phantom as the photons see it: which shape owns a point, and how much matter a ray meets. */
+ * The phantom as the photons see it: which shape owns a point, and how much matter a ray meets. */
 #ifndef ISOTRACE_SIMULATE_BODY_H
 #define ISOTRACE_SIMULATE_BODY_H
 
@@ -18,11 +18,15 @@ typedef struct iso_body_shape {
 	double mu_per_mm;    /* of its organ */
 	double density_g_ml; /* of its organ */
 	unsigned organ;
+	double reach_mm; /* of ISO_SHAPE_VOXELS: from the axis x = y = 0 */
 } iso_body_shape;
+
+typedef struct iso_body_voxels iso_body_voxels;
 
 typedef struct iso_body {
 	size_t shapes;
-	iso_body_shape *shape; /* owned */
+	iso_body_shape *shape;   /* owned */
+	iso_body_voxels *voxels; /* owned; NULL: analytic shapes. Else shape s is all voxels of organ s */
 } iso_body;
 
 /* Works out the frames. Free with iso_body_free. */
@@ -42,5 +46,7 @@ double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const 
 /* Largest distance of the shape from the axis x = y = 0, and from the plane z = 0. */
 double iso_body_shape_reach_mm(const iso_body_shape *shape);
 double iso_body_shape_axial_reach_mm(const iso_body_shape *shape);
+/* The box along the axes that holds a shape. */
+void iso_body_shape_box(const iso_body *body, size_t shape, double box_mm[2][3]);
 
 #endif

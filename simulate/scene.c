@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "simulate/body.h"
 #include "simulate/positron.h"
+#include "simulate/scene_materials.h"
 
 #define MM_PER_PS 0.299792458
 
@@ -15,6 +16,7 @@ void iso_scene_free(iso_scene *scene)
 	if (!scene) return;
 	free(scene->phantom.organ);
 	free(scene->phantom.shape);
+	iso_image_free(scene->phantom.labels);
 	free(scene);
 }
 
@@ -52,7 +54,7 @@ static iso_status check_detector(const iso_simulated_detector *d, iso_error *err
 			     d->energy_window_kev[0]);
 	if (!(d->energy_resolution >= 0 && d->energy_resolution < 1))
 		return wrong(err, "give FWHM / E between 0 and 1", "energy_resolution", d->energy_resolution);
-	if (!(d->photofraction >= 0 && d->photofraction <= 1))
+	if (!d->crystal_material[0] && !(d->photofraction >= 0 && d->photofraction <= 1))
 		return wrong(err, "give a fraction between 0 and 1", "photofraction", d->photofraction);
 	if (!(d->time_resolution_ps >= 0) || !isfinite(d->time_resolution_ps))
 		return wrong(err, "give a number >= 0", "time_resolution_ps", d->time_resolution_ps);
@@ -67,8 +69,11 @@ static iso_status check_detector(const iso_simulated_detector *d, iso_error *err
 
 static iso_status check_phantom(const iso_phantom *phantom, iso_error *err)
 {
-	if (phantom->organs == 0 || phantom->shapes == 0)
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "give at least one organ and one shape",
+	if (phantom->labels && phantom->shapes)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "leave one of them out",
+				"the phantom has shapes and a label volume");
+	if (phantom->organs == 0 || (phantom->shapes == 0 && !phantom->labels))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "give at least one organ, and a shape or a label volume",
 				"the phantom is empty");
 	for (size_t o = 0; o < phantom->organs; o++) {
 		const iso_phantom_organ *organ = &phantom->organ[o];
@@ -87,7 +92,7 @@ static iso_status check_phantom(const iso_phantom *phantom, iso_error *err)
 				return iso_fail(err, ISO_BAD_INPUT, NULL, "give each organ its own name and label",
 						"organs '%s' and '%s' share a name or a label",
 						phantom->organ[other].name, organ->name);
-		bool shaped = false;
+		bool shaped = phantom->labels != NULL;
 		for (size_t s = 0; s < phantom->shapes; s++) shaped |= phantom->shape[s].organ == o;
 		if (!shaped)
 			return iso_fail(err, ISO_BAD_INPUT, NULL, "add a shape for it, or remove it",
@@ -151,9 +156,10 @@ iso_status iso_scene_prepare(iso_scene *scene, iso_error *err)
 	const iso_nuclide *nuclide = NULL;
 	iso_positron_range range;
 	iso_ring_description *rings = &scene->detector.rings;
+	iso_status status = iso_scene_prepare_materials(scene, err);
 	if (isnan(rings->mean_depth_mm))
 		rings->mean_depth_mm = mean_depth_mm(rings->attenuation_per_mm, rings->crystal_size_mm[2]);
-	iso_status status = check_detector(&scene->detector, err);
+	if (status == ISO_OK) status = check_detector(&scene->detector, err);
 	if (status == ISO_OK) status = check_phantom(&scene->phantom, err);
 	if (status == ISO_OK) status = check_times(scene, err);
 	if (status == ISO_OK) status = iso_nuclide_find(scene->nuclide, NULL, &nuclide, err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "simulate/body_voxels.h"
 #include "simulate/draw.h"
 
 #define TWO_PI         6.283185307179586
@@ -24,6 +25,9 @@ void iso_transport_free(iso_transport *transport)
 	iso_body_free(&transport->body);
 	iso_scanner_free(transport->scanner);
 	free(transport->shape_cumulative);
+	iso_matter_free(transport->matter);
+	free(transport->crystal);
+	free(transport->lutetium);
 	free(transport);
 }
 
@@ -41,6 +45,37 @@ static iso_status set_source(iso_transport *t, iso_error *err)
 	for (size_t s = 0; s < t->body.shapes; s++) t->shape_cumulative[s] /= sum;
 	for (size_t o = 0; o < phantom->organs; o++) t->activity_bq += phantom->organ[o].activity_bq;
 	return ISO_OK;
+}
+
+/* The smallest deposit that six standard deviations of the energy lift over the threshold. */
+static double least_kev(const iso_simulated_detector *detector, double threshold_kev)
+{
+	const double b = 6 * detector->energy_resolution / FWHM_PER_SIGMA * sqrt(511.0);
+	const double root = 0.5 * (-b + sqrt(b * b + 4 * threshold_kev)); /* E + b sqrt(E) = threshold */
+	return root * root;
+}
+
+static iso_status set_photons(iso_transport *t, const char *nuclide, iso_error *err)
+{
+	const iso_scene *scene = t->scene;
+	const iso_simulated_detector *detector = &scene->detector;
+	iso_status status = ISO_OK;
+	t->block_crystals[0] = t->block_crystals[1] = 1;
+	t->single_sigma_s = 1e-12 * t->time_sigma_ps / sqrt(2.0);
+	t->threshold_kev = detector->energy_window_kev[0];
+	t->least_kev = fmax(least_kev(detector, t->threshold_kev), ISO_MATERIAL_LOWEST_KEV);
+	if (scene->attenuation) status = iso_matter_create(&scene->phantom, &t->body, &t->matter, err);
+	if (status == ISO_OK && detector->crystal_material[0]) {
+		status = iso_material_create(detector->crystal_material, &t->crystal, err);
+		if (status == ISO_OK) t->crystal_g_mm_cm3 = t->crystal->density_g_ml / 10;
+	}
+	if (status == ISO_OK && scene->prompt_gammas) status = iso_decay_scheme_find(nuclide, &t->scheme, err);
+	if (status == ISO_OK && scene->lutetium_background) {
+		t->lutetium = malloc(sizeof *t->lutetium);
+		if (!t->lutetium) return iso_fail_memory(err, "the crystals' activity", sizeof *t->lutetium);
+		iso_lutetium_fill(t->lutetium);
+	}
+	return status;
 }
 
 iso_status iso_transport_create(const iso_scene *scene, iso_transport **out, iso_error *err)
@@ -62,10 +97,12 @@ iso_status iso_transport_create(const iso_scene *scene, iso_transport **out, iso
 	if (status == ISO_OK) status = iso_scene_scanner(scene, &t->scanner, err);
 	if (status == ISO_OK && scene->positron_range) status = iso_positron_range_find(nuclide->name, &t->range, err);
 	if (status == ISO_OK) status = set_source(t, err);
+	if (status == ISO_OK) status = set_photons(t, nuclide->name, err);
 	if (status != ISO_OK) {
 		iso_transport_free(t);
 		return status;
 	}
+	t->branching = nuclide->branching_fraction;
 	t->positrons_per_s = t->activity_bq * nuclide->branching_fraction;
 	*out = t;
 	return ISO_OK;
@@ -85,7 +122,7 @@ static void point_of_shape(const iso_body_shape *shape, iso_random *random, doub
 			      shape->from_unit[i][2] * u[2];
 }
 
-void iso_transport_emit(const iso_transport *t, iso_random *random, double point_mm[3])
+void iso_transport_decay_point(const iso_transport *t, iso_random *random, double point_mm[3])
 {
 	/* A shape in proportion to concentration x whole volume and a uniform point of it, all drawn again when a later
 	 * shape owns the point: what remains has the density of the carved phantom. */
@@ -93,8 +130,15 @@ void iso_transport_emit(const iso_transport *t, iso_random *random, double point
 	do {
 		const double u = draw_uniform(random);
 		for (s = 0; s + 1 < t->body.shapes && t->shape_cumulative[s] < u;) s++;
-		point_of_shape(&t->body.shape[s], random, point_mm);
+		if (t->body.voxels)
+			iso_body_voxels_point(t->body.voxels, s, random, point_mm);
+		else
+			point_of_shape(&t->body.shape[s], random, point_mm);
 	} while (iso_body_owner(&t->body, s + 1, point_mm) >= 0);
+}
+
+void iso_transport_annihilation_point(const iso_transport *t, iso_random *random, double point_mm[3])
+{
 	if (!t->scene->positron_range) return;
 	/* Straight on, until the matter on the way equals the distance in water: a positron that leaves the lung stops
 	 * soon behind its surface. */
@@ -103,6 +147,12 @@ void iso_transport_emit(const iso_transport *t, iso_random *random, double point
 	const double direction[3] = {rho * cos(azimuth), rho * sin(azimuth), z};
 	const double path_mm = iso_body_travel_mm(&t->body, point_mm, direction, water_mm);
 	for (int a = 0; a < 3; a++) point_mm[a] += path_mm * direction[a];
+}
+
+void iso_transport_emit(const iso_transport *t, iso_random *random, double point_mm[3])
+{
+	iso_transport_decay_point(t, random, point_mm);
+	iso_transport_annihilation_point(t, random, point_mm);
 }
 
 /* The emission points, the azimuths and the cotangents of the polar angle for which photons meet the crystals. */

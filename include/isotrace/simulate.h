@@ -14,7 +14,8 @@ extern "C" {
 
 typedef enum iso_shape_kind {
 	ISO_SHAPE_ELLIPSOID = 0,
-	ISO_SHAPE_CYLINDER /* elliptic, along its local z */
+	ISO_SHAPE_CYLINDER, /* elliptic, along its local z */
+	ISO_SHAPE_VOXELS    /* all voxels of an organ in a label volume; not for the phantom's list */
 } iso_shape_kind;
 
 /* An analytic body. Later shapes of a phantom carve out earlier ones: a point belongs to the last shape that holds it. */
@@ -29,8 +30,10 @@ typedef struct iso_shape {
 typedef struct iso_phantom_organ {
 	char name[32];
 	int label;
+	char material[24]; /* docs/scene-file.md lists them; empty: water of the density that has mu_per_cm */
 	double density_g_per_ml;
-	double mu_per_cm;        /* linear attenuation at 511 keV */
+	double
+	    mu_per_cm; /* linear attenuation at 511 keV; NAN: follows from the material, filled by iso_scene_prepare */
 	double percent_id_per_g; /* at the start of the scan, decay-corrected to injection */
 	/* filled by iso_scene_prepare, by numerical integration of the analytic shapes */
 	double volume_ml, mass_g, activity_bq; /* activity at the start of the scan */
@@ -40,6 +43,7 @@ typedef struct iso_phantom {
 	size_t organs, shapes;
 	iso_phantom_organ *organ; /* owned */
 	iso_shape *shape;         /* owned */
+	iso_image *labels;        /* owned; a voxelised phantom, instead of shapes: organs by label, 0 = air */
 } iso_phantom;
 
 /* The simulated detector: a cylinder of crystals without gaps. */
@@ -47,7 +51,8 @@ typedef struct iso_simulated_detector {
 	iso_ring_description rings;
 	double energy_resolution; /* FWHM / E at 511 keV */
 	double energy_window_kev[2];
-	double photofraction;            /* of the photons that interact, those that deposit all their energy */
+	char crystal_material[24]; /* empty: the simple model of attenuation_per_mm and photofraction */
+	double photofraction; /* of the photons that interact, those that deposit all their energy; simple model only */
 	double time_resolution_ps;       /* FWHM of a coincidence */
 	double tof_bin_ps;               /* 0 = no TOF in the list-mode */
 	double coincidence_window_ns;    /* 2 tau: full width of the window */
@@ -63,6 +68,9 @@ typedef struct iso_scene {
 	double injected_bq; /* at injection */
 	double injection_utc_s, start_utc_s, duration_s;
 	bool positron_range, acollinearity, attenuation, randoms;
+	bool scatter;             /* in the body; false: a photon that interacts there is lost */
+	bool prompt_gammas;       /* of the nuclide */
+	bool lutetium_background; /* of the crystals */
 	uint64_t seed;
 	double calibration_factor, calibration_uncertainty; /* written into the list-mode's scanner; NAN = none */
 	iso_grid truth_grid;                                /* grid for the label, mu and activity images */
