@@ -34,8 +34,14 @@ typedef struct grid_text {
 	char **size, **voxel_mm, **centre_mm;
 } grid_text;
 
+typedef struct term_text {
+	char *percent_id_per_g, *half_life_s;
+} term_text;
+
 typedef struct organ_text {
 	char *organ, *label, *density_g_per_ml, *mu_per_cm, *percent_id_per_g;
+	term_text *time_course;
+	unsigned time_course_count;
 } organ_text;
 
 typedef struct shape_text {
@@ -80,9 +86,15 @@ static const cyaml_schema_field_t physics_fields[] = {
 static const cyaml_schema_field_t grid_fields[] = {
     LIST(grid_text, size, 3), LIST(grid_text, voxel_mm, 3), LIST(grid_text, centre_mm, 3), CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t term_fields[] = {
+    TEXT(term_text, percent_id_per_g), TEXT(term_text, half_life_s), CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t term_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, term_text, term_fields)};
 static const cyaml_schema_field_t organ_fields[] = {
     TEXT(organ_text, organ), TEXT(organ_text, label), TEXT(organ_text, density_g_per_ml), TEXT(organ_text, mu_per_cm),
-    TEXT(organ_text, percent_id_per_g), CYAML_FIELD_END,
+    TEXT(organ_text, percent_id_per_g),
+    CYAML_FIELD_SEQUENCE("time_course", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, organ_text, time_course, &term_schema, 0, 100),
+    CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t shape_fields[] = {
     TEXT(shape_text, organ), TEXT(shape_text, kind), LIST(shape_text, centre_mm, 3), LIST(shape_text, half_axes_mm, 3),
@@ -274,6 +286,30 @@ static void read_grid(reader *r, const grid_text *in, iso_scene *scene)
 	r->status = iso_grid_check(&scene->truth_grid, r->path, r->err);
 }
 
+/* An uptake is one number or a time course, not both and not neither. */
+static void read_uptake(reader *r, const organ_text *text, iso_phantom_organ *organ)
+{
+	if (text->time_course_count == 0) {
+		organ->percent_id_per_g = number(r, "percent_id_per_g", text->percent_id_per_g);
+		return;
+	}
+	if (text->percent_id_per_g)
+		refuse(r, organ->name, text->percent_id_per_g, "leave one of them out",
+		       "is the uptake of an organ that also has a time_course");
+	if (r->status != ISO_OK) return;
+	organ->term = calloc(text->time_course_count, sizeof *organ->term);
+	if (!organ->term) {
+		r->status = iso_fail_memory(r->err, "a time course", text->time_course_count * sizeof *organ->term);
+		return;
+	}
+	organ->terms = text->time_course_count;
+	for (size_t k = 0; k < organ->terms; k++) {
+		const term_text *term = &text->time_course[k];
+		organ->term[k].percent_id_per_g = number(r, "percent_id_per_g", term->percent_id_per_g);
+		organ->term[k].half_life_s = number_or(r, "half_life_s", term->half_life_s, (double)INFINITY);
+	}
+}
+
 static void read_organs(reader *r, const scene_text *in, iso_phantom *phantom)
 {
 	phantom->organs = in->organs_count;
@@ -287,7 +323,7 @@ static void read_organs(reader *r, const scene_text *in, iso_phantom *phantom)
 		organ->label = (int)whole(r, "label", text->label, 1, 32767);
 		organ->density_g_per_ml = number(r, "density_g_per_ml", text->density_g_per_ml);
 		organ->mu_per_cm = number(r, "mu_per_cm", text->mu_per_cm);
-		organ->percent_id_per_g = number(r, "percent_id_per_g", text->percent_id_per_g);
+		read_uptake(r, text, organ);
 	}
 }
 

@@ -69,20 +69,26 @@ static void make_trues(const scan_plan *plan, uint64_t number, slice *to)
 	const iso_transport *t = plan->transport;
 	iso_random random = iso_random_begin(t->scene->seed, 4 * number);
 	const double decays = plan->decays / (double)plan->slices;
-	const double branching = t->positrons_per_s / t->activity_bq;
 	/* Whether a photon that interacts passes the energy window does not depend on where it does so. The pairs that would
 	 * fail there are therefore counted and not followed: thinning a Poisson process leaves Poisson processes. */
 	const double passing = t->energy_acceptance * t->energy_acceptance;
-	const uint64_t followed = iso_random_poisson(&random, decays * branching * passing);
-	const uint64_t dropped = iso_random_poisson(&random, decays * branching * (1 - passing));
-	const uint64_t without = iso_random_poisson(&random, decays * (1 - branching));
+	const uint64_t followed = iso_random_poisson(&random, decays * t->branching * passing);
+	const uint64_t dropped = iso_random_poisson(&random, decays * t->branching * (1 - passing));
+	const iso_source *source = t->source;
+	const double duration_s = t->scene->duration_s, share = 1 / (double)plan->slices;
+	const double from_s = iso_source_moment_s(source, 0, duration_s, share * (double)number);
+	const double to_s = iso_source_moment_s(source, 0, duration_s, share * (double)(number + 1));
+	const uint64_t without = iso_random_poisson(&random, decays * (1 - t->branching));
 	to->counts.positrons = (double)(followed + dropped);
 	to->counts.decays = to->counts.positrons + (double)without;
 	for (uint64_t n = 0; n < followed && !to->failed; n++) {
 		iso_event event = {.kind = ISO_EVENT_PROMPT};
-		if (iso_transport_pair(t, &random, &event) != ISO_FATE_DETECTED) continue;
-		const double f = ((double)number + draw_uniform(&random)) / (double)plan->slices;
-		add(to, moment_s(t->decay_per_s, t->scene->duration_s, f), &event);
+		/* Where nothing changes, the moment says nothing about the place and is drawn for what is detected only. */
+		const bool changes = iso_source_changes(source);
+		double time_s = changes ? iso_source_draw_time_s(source, &random, from_s, to_s) : 0;
+		if (iso_transport_pair(t, &random, time_s, &event) != ISO_FATE_DETECTED) continue;
+		if (!changes) time_s = iso_source_draw_time_s(source, &random, from_s, to_s);
+		add(to, time_s, &event);
 		to->counts.trues++;
 	}
 }
@@ -197,20 +203,26 @@ iso_status iso_simulate(const iso_scene *scene, const iso_event_sink *sink, int 
 	iso_simulation_counts own;
 	if (!counts) counts = &own;
 	*counts = (iso_simulation_counts){.decays = 0};
-	double activity_bq = 0;
-	for (size_t o = 0; o < scene->phantom.organs; o++) activity_bq += scene->phantom.organ[o].activity_bq;
-	if (!(activity_bq > 0))
+	double volume_ml = 0;
+	for (size_t o = 0; o < scene->phantom.organs; o++) volume_ml += scene->phantom.organ[o].volume_ml;
+	if (!(volume_ml > 0))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "call iso_scene_prepare first", "the scene is not prepared");
 	iso_transport *transport = NULL;
 	iso_status status = iso_transport_create(scene, &transport, err);
 	if (status != ISO_OK) return status;
+	if (scene->randoms && iso_source_changes(transport->source)) {
+		iso_transport_free(transport);
+		return iso_fail(
+		    err, ISO_BAD_INPUT, NULL, "switch randoms off, or give every organ a constant uptake",
+		    "randoms of a scene with a time course cannot be simulated: their rate takes one rate of "
+		    "singles per activity");
+	}
 	if (threads < 1) threads = omp_get_max_threads();
 	if (scene->randoms) transport->singles_per_s = measure_singles(transport, threads);
 	scan_plan plan = {.transport = transport};
-	plan.decays =
-	    transport->activity_bq * -expm1(-transport->decay_per_s * scene->duration_s) / transport->decay_per_s;
-	const double followed = plan.decays * transport->positrons_per_s / transport->activity_bq *
-				transport->energy_acceptance * transport->energy_acceptance;
+	plan.decays = iso_source_decays(transport->source, 0, scene->duration_s);
+	const double followed =
+	    plan.decays * transport->branching * transport->energy_acceptance * transport->energy_acceptance;
 	plan.slices = (uint64_t)fmax(1, ceil(followed / POSITRONS_PER_SLICE));
 	status = run(&plan, sink, threads, progress, counts, err);
 	iso_transport_free(transport);

@@ -23,24 +23,8 @@ void iso_transport_free(iso_transport *transport)
 	if (!transport) return;
 	iso_body_free(&transport->body);
 	iso_scanner_free(transport->scanner);
-	free(transport->shape_cumulative);
+	iso_source_free(transport->source);
 	free(transport);
-}
-
-static iso_status set_source(iso_transport *t, iso_error *err)
-{
-	const iso_phantom *phantom = &t->scene->phantom;
-	t->shape_cumulative = calloc(t->body.shapes, sizeof *t->shape_cumulative);
-	if (!t->shape_cumulative) return iso_fail_memory(err, "a phantom", t->body.shapes * sizeof(double));
-	double sum = 0;
-	for (size_t s = 0; s < t->body.shapes; s++) {
-		const iso_phantom_organ *organ = &phantom->organ[t->body.shape[s].organ];
-		sum += organ->activity_bq / organ->volume_ml * t->body.shape[s].whole_ml;
-		t->shape_cumulative[s] = sum;
-	}
-	for (size_t s = 0; s < t->body.shapes; s++) t->shape_cumulative[s] /= sum;
-	for (size_t o = 0; o < phantom->organs; o++) t->activity_bq += phantom->organ[o].activity_bq;
-	return ISO_OK;
 }
 
 iso_status iso_transport_create(const iso_scene *scene, iso_transport **out, iso_error *err)
@@ -61,12 +45,14 @@ iso_status iso_transport_create(const iso_scene *scene, iso_transport **out, iso
 	status = iso_body_create(&scene->phantom, &t->body, err);
 	if (status == ISO_OK) status = iso_scene_scanner(scene, &t->scanner, err);
 	if (status == ISO_OK && scene->positron_range) status = iso_positron_range_find(nuclide->name, &t->range, err);
-	if (status == ISO_OK) status = set_source(t, err);
+	if (status == ISO_OK) status = iso_source_create(scene, &t->body, t->decay_per_s, &t->source, err);
 	if (status != ISO_OK) {
 		iso_transport_free(t);
 		return status;
 	}
-	t->positrons_per_s = t->activity_bq * nuclide->branching_fraction;
+	t->activity_bq = iso_source_activity_bq(t->source, 0);
+	t->branching = nuclide->branching_fraction;
+	t->positrons_per_s = t->activity_bq * t->branching;
 	*out = t;
 	return ISO_OK;
 }
@@ -85,14 +71,13 @@ static void point_of_shape(const iso_body_shape *shape, iso_random *random, doub
 			      shape->from_unit[i][2] * u[2];
 }
 
-void iso_transport_emit(const iso_transport *t, iso_random *random, double point_mm[3])
+void iso_transport_emit(const iso_transport *t, iso_random *random, double time_s, double point_mm[3])
 {
 	/* A shape in proportion to concentration x whole volume and a uniform point of it, all drawn again when a later
 	 * shape owns the point: what remains has the density of the carved phantom. */
 	size_t s;
 	do {
-		const double u = draw_uniform(random);
-		for (s = 0; s + 1 < t->body.shapes && t->shape_cumulative[s] < u;) s++;
+		s = iso_source_shape(t->source, time_s, draw_uniform(random));
 		point_of_shape(&t->body.shape[s], random, point_mm);
 	} while (iso_body_owner(&t->body, s + 1, point_mm) >= 0);
 	if (!t->scene->positron_range) return;
@@ -112,9 +97,9 @@ typedef struct beam {
 } beam;
 
 /* False: the annihilation lies outside the bore. */
-static bool begin_beam(const iso_transport *t, iso_random *random, beam *b)
+static bool begin_beam(const iso_transport *t, iso_random *random, double time_s, beam *b)
 {
-	iso_transport_emit(t, random, b->point_mm);
+	iso_transport_emit(t, random, time_s, b->point_mm);
 	const double azimuth = TWO_PI * draw_uniform(random), radius = t->annulus.inner_mm;
 	b->cosine = cos(azimuth);
 	b->sine = sin(azimuth);
@@ -207,12 +192,12 @@ static double stop(const iso_transport *t, iso_random *random, const double poin
 	return flight;
 }
 
-iso_fate iso_transport_pair(const iso_transport *t, iso_random *random, iso_event *event)
+iso_fate iso_transport_pair(const iso_transport *t, iso_random *random, double time_s, iso_event *event)
 {
 	beam b;
 	double low = 0, direction[2][3], flight[2];
 	iso_crossing crossing[2];
-	if (!begin_beam(t, random, &b)) return ISO_FATE_MISSED;
+	if (!begin_beam(t, random, time_s, &b)) return ISO_FATE_MISSED;
 	/* The band's share of all directions decides whether the pair can be seen at all, and the same number then places
 	 * it inside the band: every direction keeps its natural frequency. */
 	const double share = pair_band(t, &b, &low), u = iso_random_uniform(random);
@@ -246,7 +231,7 @@ iso_fate iso_transport_single(const iso_transport *t, iso_random *random, uint32
 	beam b;
 	double low = 0, direction[3];
 	iso_crossing crossing;
-	if (!begin_beam(t, random, &b)) return ISO_FATE_MISSED;
+	if (!begin_beam(t, random, 0, &b)) return ISO_FATE_MISSED;
 	const double share = single_band(t, &b, &low), u = iso_random_uniform(random);
 	if (u >= share) return ISO_FATE_MISSED;
 	set_direction(&b, low + 2 * u, direction);
@@ -264,7 +249,7 @@ double iso_transport_single_weight(const iso_transport *t, iso_random *random)
 	beam b;
 	double low = 0, direction[3];
 	iso_crossing crossing;
-	if (!begin_beam(t, random, &b)) return 0;
+	if (!begin_beam(t, random, 0, &b)) return 0;
 	const double share = single_band(t, &b, &low);
 	if (!(share > 0)) return 0;
 	set_direction(&b, low + 2 * share * draw_uniform(random), direction);

@@ -8,6 +8,7 @@
 #include "simulate/body.h"
 #include "simulate/detector.h"
 #include "simulate/positron.h"
+#include "simulate/source.h"
 
 /* What became of a photon or of a pair. Scattered photons will get fates of their own. */
 typedef enum iso_fate {
@@ -25,9 +26,10 @@ typedef struct iso_transport {
 	iso_scanner *scanner;
 	iso_annulus annulus;
 	iso_positron_range range;
-	double *shape_cumulative; /* [shapes] running sum of concentration x whole volume, last = 1 */
+	iso_source *source;
 	double activity_bq;       /* at the start of the scan, all organs */
 	double positrons_per_s;   /* at the start of the scan */
+	double branching;         /* positrons per decay */
 	double decay_per_s;       /* ln 2 / half-life */
 	double energy_acceptance; /* of a 511 keV photon that interacted */
 	double acollinearity_rad; /* standard deviation in each of the two transverse directions; 0 = none */
@@ -40,14 +42,14 @@ typedef struct iso_transport {
 iso_status iso_transport_create(const iso_scene *scene, iso_transport **out, iso_error *err);
 void iso_transport_free(iso_transport *transport);
 
-/* Where a decay's positron annihilates. */
-void iso_transport_emit(const iso_transport *transport, iso_random *random, double point_mm[3]);
+/* Where the positron of a decay at time_s annihilates. */
+void iso_transport_emit(const iso_transport *transport, iso_random *random, double time_s, double point_mm[3]);
 /* Direction of the second photon of a pair whose first goes along `first`. */
 void iso_transport_partner(const iso_transport *transport, iso_random *random, const double first[3], double second[3]);
 
-/* One annihilation, given that both photons, should they interact, would pass the energy window. Fills the event's
+/* One annihilation at time_s, given that both photons, should they interact, would pass the energy window. Fills the event's
  * elements and TOF bin when detected. */
-iso_fate iso_transport_pair(const iso_transport *transport, iso_random *random, iso_event *event);
+iso_fate iso_transport_pair(const iso_transport *transport, iso_random *random, double time_s, iso_event *event);
 /* One photon of an annihilation, likewise given the energy window. */
 iso_fate iso_transport_single(const iso_transport *transport, iso_random *random, uint32_t *crystal);
 /* Probability of ISO_FATE_DETECTED for one photon of a random annihilation; its mean over many is the

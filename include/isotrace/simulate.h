@@ -26,12 +26,21 @@ typedef struct iso_shape {
 	unsigned organ;         /* index into the phantom's organs; several shapes may make one organ */
 } iso_shape;
 
+/* Part of an uptake that changes: percent_id_per_g x 2^(-t / half_life_s), t since the injection, decay-corrected to it. */
+typedef struct iso_uptake_term {
+	double percent_id_per_g; /* below zero in an uptake that rises */
+	double half_life_s;      /* INFINITY = constant */
+} iso_uptake_term;
+
 typedef struct iso_phantom_organ {
 	char name[32];
 	int label;
 	double density_g_per_ml;
-	double mu_per_cm;        /* linear attenuation at 511 keV */
-	double percent_id_per_g; /* at the start of the scan, decay-corrected to injection */
+	double mu_per_cm; /* linear attenuation at 511 keV */
+	double
+	    percent_id_per_g; /* at the start of the scan, decay-corrected to injection; filled in where there are terms */
+	size_t terms;         /* 0: the uptake is constant */
+	iso_uptake_term *term; /* owned */
 	/* filled by iso_scene_prepare, by numerical integration of the analytic shapes */
 	double volume_ml, mass_g, activity_bq; /* activity at the start of the scan */
 } iso_phantom_organ;
