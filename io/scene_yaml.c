@@ -21,7 +21,7 @@
 
 typedef struct detector_text {
 	char *name, *rings, *crystals_per_ring, *radius_mm, *mean_depth_mm, *ring_spacing_mm, *first_angle_deg;
-	char **crystal_size_mm;
+	char **crystal_size_mm, **block_crystals;
 	char *crystal_material, *attenuation_per_mm, *energy_resolution_percent;
 	char **energy_window_kev;
 	char *photofraction, *time_resolution_ps, *tof_bin_ps, *coincidence_window_ns, *max_transaxial_offset_mm,
@@ -32,12 +32,23 @@ typedef struct physics_text {
 	char *positron_range, *acollinearity, *attenuation, *randoms, *scatter, *prompt_gammas, *lutetium_background;
 } physics_text;
 
+typedef struct electronics_text {
+	char *dead_time_model, *dead_time_ns, *pile_up_ns, *trigger_kev, *multiples, *delayed_offset_ns,
+	    *efficiency_spread_percent, *efficiency_distribution, *singles_interval_s;
+} electronics_text;
+
 typedef struct grid_text {
 	char **size, **voxel_mm, **centre_mm;
 } grid_text;
 
+typedef struct term_text {
+	char *percent_id_per_g, *half_life_s;
+} term_text;
+
 typedef struct organ_text {
 	char *organ, *label, *material, *density_g_per_ml, *mu_per_cm, *percent_id_per_g;
+	term_text *time_course;
+	unsigned time_course_count;
 } organ_text;
 
 typedef struct shape_text {
@@ -50,6 +61,7 @@ typedef struct scene_text {
 	    *label_volume;
 	physics_text *physics;
 	detector_text *detector;
+	electronics_text *electronics;
 	grid_text *truth_grid;
 	organ_text *organs;
 	unsigned organs_count;
@@ -68,7 +80,7 @@ static const cyaml_schema_value_t word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER,
 static const cyaml_schema_field_t detector_fields[] = {
     TEXT(detector_text, name), TEXT(detector_text, rings), TEXT(detector_text, crystals_per_ring),
     TEXT(detector_text, radius_mm), TEXT(detector_text, mean_depth_mm), TEXT(detector_text, ring_spacing_mm),
-    TEXT(detector_text, first_angle_deg), LIST(detector_text, crystal_size_mm, 3),
+    TEXT(detector_text, first_angle_deg), LIST(detector_text, crystal_size_mm, 3), LIST(detector_text, block_crystals, 2),
     TEXT(detector_text, crystal_material), TEXT(detector_text, attenuation_per_mm), TEXT(detector_text, energy_resolution_percent),
     LIST(detector_text, energy_window_kev, 2), TEXT(detector_text, photofraction),
     TEXT(detector_text, time_resolution_ps), TEXT(detector_text, tof_bin_ps),
@@ -81,12 +93,24 @@ static const cyaml_schema_field_t physics_fields[] = {
     TEXT(physics_text, randoms), TEXT(physics_text, scatter), TEXT(physics_text, prompt_gammas),
     TEXT(physics_text, lutetium_background), CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t electronics_fields[] = {
+    TEXT(electronics_text, dead_time_model), TEXT(electronics_text, dead_time_ns), TEXT(electronics_text, pile_up_ns),
+    TEXT(electronics_text, trigger_kev), TEXT(electronics_text, multiples), TEXT(electronics_text, delayed_offset_ns),
+    TEXT(electronics_text, efficiency_spread_percent), TEXT(electronics_text, efficiency_distribution),
+    TEXT(electronics_text, singles_interval_s), CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t grid_fields[] = {
     LIST(grid_text, size, 3), LIST(grid_text, voxel_mm, 3), LIST(grid_text, centre_mm, 3), CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t term_fields[] = {
+    TEXT(term_text, percent_id_per_g), TEXT(term_text, half_life_s), CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t term_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, term_text, term_fields)};
 static const cyaml_schema_field_t organ_fields[] = {
-    TEXT(organ_text, organ), TEXT(organ_text, label), TEXT(organ_text, material), TEXT(organ_text, density_g_per_ml), TEXT(organ_text, mu_per_cm),
-    TEXT(organ_text, percent_id_per_g), CYAML_FIELD_END,
+    TEXT(organ_text, organ), TEXT(organ_text, label), TEXT(organ_text, material), TEXT(organ_text, density_g_per_ml),
+    TEXT(organ_text, mu_per_cm), TEXT(organ_text, percent_id_per_g),
+    CYAML_FIELD_SEQUENCE("time_course", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, organ_text, time_course, &term_schema, 0, 100),
+    CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t shape_fields[] = {
     TEXT(shape_text, organ), TEXT(shape_text, kind), LIST(shape_text, centre_mm, 3), LIST(shape_text, half_axes_mm, 3),
@@ -97,7 +121,7 @@ static const cyaml_schema_value_t shape_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG
 static const cyaml_schema_field_t scene_fields[] = {
     TEXT(scene_text, nuclide), TEXT(scene_text, tracer), TEXT(scene_text, subject), TEXT(scene_text, injected_mbq),
     TEXT(scene_text, injection_time), TEXT(scene_text, scan_start_time), TEXT(scene_text, duration_s),
-    TEXT(scene_text, seed), TEXT(scene_text, label_volume), PART(physics, physics_fields), PART(detector, detector_fields),
+    TEXT(scene_text, seed), TEXT(scene_text, label_volume), PART(physics, physics_fields), PART(detector, detector_fields), PART(electronics, electronics_fields),
     PART(truth_grid, grid_fields),
     CYAML_FIELD_SEQUENCE("organs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, scene_text, organs, &organ_schema, 0, 1000),
     CYAML_FIELD_SEQUENCE("shapes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, scene_text, shapes, &shape_schema, 0, 1000),
@@ -204,6 +228,12 @@ static double moment(reader *r, const char *key, const char *value)
 	return utc_s;
 }
 
+static void read_blocks(reader *r, char **values, iso_simulated_detector *d)
+{
+	for (int a = 0; a < 2 && values; a++)
+		d->block_crystals[a] = (uint32_t)whole(r, "block_crystals", values[a], 1, 100000);
+}
+
 static void read_detector(reader *r, const detector_text *in, iso_scene *scene)
 {
 	iso_simulated_detector *d = &scene->detector;
@@ -219,6 +249,7 @@ static void read_detector(reader *r, const detector_text *in, iso_scene *scene)
 	d->rings.ring_spacing_mm = number(r, "ring_spacing_mm", in->ring_spacing_mm);
 	d->rings.first_angle_rad =
 	    number_or(r, "first_angle_deg", in->first_angle_deg, 0) * 3.14159265358979323846 / 180;
+	read_blocks(r, in->block_crystals, d);
 	numbers(r, "crystal_size_mm", in->crystal_size_mm, 3, d->rings.crystal_size_mm);
 	const bool real = in->crystal_material != NULL;
 	words(r, "crystal_material", in->crystal_material, false, d->crystal_material, sizeof d->crystal_material);
@@ -240,6 +271,38 @@ static void read_detector(reader *r, const detector_text *in, iso_scene *scene)
 	scene->calibration_factor = number_or(r, "calibration_factor", in->calibration_factor, (double)NAN);
 	scene->calibration_uncertainty =
 	    number_or(r, "calibration_uncertainty_percent", in->calibration_uncertainty_percent, (double)NAN) / 100;
+}
+
+/* One of several words; the first is meant when the key is not there. */
+static int choice(reader *r, const char *key, const char *value, const char *const *words_, const char *remedy)
+{
+	for (int n = 0; words_[n]; n++)
+		if (!value || strcmp(value, words_[n]) == 0) return n;
+	refuse(r, key, value, remedy, "is not possible");
+	return 0;
+}
+
+static void read_electronics(reader *r, const electronics_text *in, iso_scene *scene)
+{
+	static const char *const models[] = {"none", "non_paralyzable", "paralyzable", NULL};
+	static const char *const multiples[] = {"all_pairs", "reject", "largest_energies", NULL};
+	static const char *const distributions[] = {"normal", "log_normal", NULL};
+	iso_simulated_electronics *e = &scene->electronics;
+	e->trigger_kev = e->singles_interval_s = (double)NAN;
+	if (!in) return;
+	e->on = true;
+	e->dead_time = (iso_simulated_dead_time)choice(r, "dead_time_model", in->dead_time_model, models,
+						       "say none, paralyzable or non_paralyzable");
+	e->dead_time_ns = number_or(r, "dead_time_ns", in->dead_time_ns, 0);
+	e->pile_up_ns = number_or(r, "pile_up_ns", in->pile_up_ns, 0);
+	e->trigger_kev = number_or(r, "trigger_kev", in->trigger_kev, (double)NAN);
+	e->multiples = (iso_multiples)choice(r, "multiples", in->multiples, multiples,
+					     "say all_pairs, reject or largest_energies");
+	e->delayed_offset_ns = number_or(r, "delayed_offset_ns", in->delayed_offset_ns, 500);
+	e->efficiency_spread = number_or(r, "efficiency_spread_percent", in->efficiency_spread_percent, 0) / 100;
+	e->log_normal = choice(r, "efficiency_distribution", in->efficiency_distribution, distributions,
+			       "say normal or log_normal");
+	e->singles_interval_s = number_or(r, "singles_interval_s", in->singles_interval_s, (double)NAN);
 }
 
 static void read_facts(reader *r, const scene_text *in, iso_scene *scene)
@@ -288,6 +351,30 @@ static void read_grid(reader *r, const grid_text *in, iso_scene *scene)
 	r->status = iso_grid_check(&scene->truth_grid, r->path, r->err);
 }
 
+/* An uptake is one number or a time course, not both and not neither. */
+static void read_uptake(reader *r, const organ_text *text, iso_phantom_organ *organ)
+{
+	if (text->time_course_count == 0) {
+		organ->percent_id_per_g = number(r, "percent_id_per_g", text->percent_id_per_g);
+		return;
+	}
+	if (text->percent_id_per_g)
+		refuse(r, organ->name, text->percent_id_per_g, "leave one of them out",
+		       "is the uptake of an organ that also has a time_course");
+	if (r->status != ISO_OK) return;
+	organ->term = calloc(text->time_course_count, sizeof *organ->term);
+	if (!organ->term) {
+		r->status = iso_fail_memory(r->err, "a time course", text->time_course_count * sizeof *organ->term);
+		return;
+	}
+	organ->terms = text->time_course_count;
+	for (size_t k = 0; k < organ->terms; k++) {
+		const term_text *term = &text->time_course[k];
+		organ->term[k].percent_id_per_g = number(r, "percent_id_per_g", term->percent_id_per_g);
+		organ->term[k].half_life_s = number_or(r, "half_life_s", term->half_life_s, (double)INFINITY);
+	}
+}
+
 static void read_organs(reader *r, const scene_text *in, iso_phantom *phantom)
 {
 	phantom->organs = in->organs_count;
@@ -303,7 +390,7 @@ static void read_organs(reader *r, const scene_text *in, iso_phantom *phantom)
 		words(r, "material", text->material, false, organ->material, sizeof organ->material);
 		organ->mu_per_cm = text->material ? number_or(r, "mu_per_cm", text->mu_per_cm, (double)NAN)
 						  : number(r, "mu_per_cm", text->mu_per_cm);
-		organ->percent_id_per_g = number(r, "percent_id_per_g", text->percent_id_per_g);
+		read_uptake(r, text, organ);
 	}
 }
 
@@ -362,6 +449,7 @@ iso_status iso_scene_read(const char *path, iso_scene **out, iso_error *err)
 		const scene_text *text = data;
 		read_facts(&r, text, scene);
 		read_detector(&r, text->detector, scene);
+		read_electronics(&r, text->electronics, scene);
 		read_grid(&r, text->truth_grid, scene);
 		read_organs(&r, text, &scene->phantom);
 		read_shapes(&r, text, &scene->phantom);

@@ -30,10 +30,15 @@ static void follow_gamma(const iso_transport *t, iso_random *random, const doubl
 	iso_photon_follow(t, random, &photon, false, deposits);
 }
 
+double iso_transport_emitting(const iso_transport *t)
+{
+	return t->scheme ? 1 : t->branching;
+}
+
 int iso_transport_decay(const iso_transport *t, iso_random *random, double time_s, uint64_t decay,
 			iso_single out[ISO_MOST_SINGLES])
 {
-	double level = draw_uniform(random), point_mm[3];
+	double level = draw_uniform(random) * iso_transport_emitting(t), point_mm[3];
 	const iso_decay_branch *branch = NULL;
 	bool positron = level < t->branching;
 	if (t->scheme) {
@@ -46,7 +51,7 @@ int iso_transport_decay(const iso_transport *t, iso_random *random, double time_
 	if (!positron && (!branch || branch->gamma[0].kev == 0)) return 0;
 	iso_deposits deposits;
 	deposits.count = 0;
-	iso_transport_decay_point(t, random, point_mm);
+	iso_transport_decay_point(t, random, time_s, point_mm);
 	for (int g = 0; branch && g < ISO_MOST_GAMMAS && branch->gamma[g].kev > 0; g++)
 		if (draw_uniform(random) < branch->gamma[g].yield)
 			follow_gamma(t, random, point_mm, branch->gamma[g].kev, &deposits);
@@ -69,7 +74,7 @@ int iso_transport_delayed(const iso_transport *t, iso_random *random, double tim
 	iso_deposits deposits;
 	deposits.count = 0;
 	double point_mm[3];
-	iso_transport_decay_point(t, random, point_mm);
+	iso_transport_decay_point(t, random, time_s, point_mm);
 	follow_gamma(t, random, point_mm, t->scheme->delayed.kev, &deposits);
 	return deposits.count ? iso_photon_singles(t, random, time_s, decay, &deposits, out) : 0;
 }

@@ -127,3 +127,13 @@ double iso_detector_energy_acceptance(const iso_simulated_detector *detector, do
 	return detector->photofraction * inside_window(detector, photon_kev) +
 	       (1 - detector->photofraction) * kept / weights;
 }
+
+bool iso_tof_bin(const iso_tof *tof, double difference_ps, int16_t *bin)
+{
+	*bin = 0;
+	if (tof->bins == 0) return true;
+	const double number = floor(difference_ps / tof->bin_ps + 0.5);
+	if (fabs(number) > 0.5 * (tof->bins - 1)) return false;
+	*bin = (int16_t)number;
+	return true;
+}

@@ -36,6 +36,9 @@ double iso_annulus_leave(const iso_annulus *annulus, const double point_mm[3], c
 /* The crystal that holds a point of the annulus. */
 uint32_t iso_annulus_crystal(const iso_annulus *annulus, const double point_mm[3]);
 
+/* Time difference t0 - t1 to a bin, 0 without TOF; false when it lies beyond the last one. */
+bool iso_tof_bin(const iso_tof *tof, double difference_ps, int16_t *bin);
+
 /* Probability that the energy measured for a photon of photon_kev that interacted lies in the window. */
 double iso_detector_energy_acceptance(const iso_simulated_detector *detector, double photon_kev);
 

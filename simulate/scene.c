@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "simulate/body.h"
 #include "simulate/positron.h"
+#include "simulate/scene_electronics.h"
 #include "simulate/scene_materials.h"
 
 #define MM_PER_PS 0.299792458
@@ -14,6 +15,7 @@
 void iso_scene_free(iso_scene *scene)
 {
 	if (!scene) return;
+	for (size_t o = 0; scene->phantom.organ && o < scene->phantom.organs; o++) free(scene->phantom.organ[o].term);
 	free(scene->phantom.organ);
 	free(scene->phantom.shape);
 	iso_image_free(scene->phantom.labels);
@@ -64,6 +66,39 @@ static iso_status check_detector(const iso_simulated_detector *d, iso_error *err
 	if (!(d->max_transaxial_offset_mm >= 0) || !(d->max_axial_difference_mm >= 0))
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "give limits >= 0, or leave them out",
 				"the pair rule has a negative limit");
+	return ISO_OK;
+}
+
+/* Percent_id_per_g from the terms, and that it does not fall below zero during the scan: looked at in 1000 moments, which is
+ * fine enough for sums of exponentials with half-lives above a hundredth of the scan. */
+static iso_status prepare_courses(iso_scene *scene, iso_error *err)
+{
+	enum { MOMENTS = 1000 };
+	const double waited_s = scene->start_utc_s - scene->injection_utc_s;
+	for (size_t o = 0; o < scene->phantom.organs; o++) {
+		iso_phantom_organ *organ = &scene->phantom.organ[o];
+		double largest = 0;
+		for (size_t k = 0; k < organ->terms; k++) {
+			const iso_uptake_term *term = &organ->term[k];
+			if (!isfinite(term->percent_id_per_g) || !(term->half_life_s > 0))
+				return iso_fail(err, ISO_BAD_INPUT, NULL, "give half-lives > 0, or none for what stays",
+						"the time course of '%s' has %g %%ID/g with a half-life of %g s",
+						organ->name, term->percent_id_per_g, term->half_life_s);
+			largest = fmax(largest, fabs(term->percent_id_per_g));
+		}
+		for (int m = MOMENTS; m >= 0 && organ->terms; m--) {
+			const double time_s = waited_s + scene->duration_s * m / MOMENTS;
+			double sum = 0;
+			for (size_t k = 0; k < organ->terms; k++)
+				sum += organ->term[k].percent_id_per_g * exp2(-time_s / organ->term[k].half_life_s);
+			if (sum < -1e-9 * largest)
+				return iso_fail(err, ISO_BAD_INPUT, NULL,
+						"give terms whose sum stays >= 0 during the scan",
+						"the uptake of '%s' is %g %%ID/g at %g s after the injection",
+						organ->name, sum, time_s);
+			organ->percent_id_per_g = fmax(sum, 0);
+		}
+	}
 	return ISO_OK;
 }
 
@@ -160,8 +195,10 @@ iso_status iso_scene_prepare(iso_scene *scene, iso_error *err)
 	if (isnan(rings->mean_depth_mm))
 		rings->mean_depth_mm = mean_depth_mm(rings->attenuation_per_mm, rings->crystal_size_mm[2]);
 	if (status == ISO_OK) status = check_detector(&scene->detector, err);
-	if (status == ISO_OK) status = check_phantom(&scene->phantom, err);
+	if (status == ISO_OK) status = iso_scene_check_electronics(scene, err);
 	if (status == ISO_OK) status = check_times(scene, err);
+	if (status == ISO_OK) status = prepare_courses(scene, err);
+	if (status == ISO_OK) status = check_phantom(&scene->phantom, err);
 	if (status == ISO_OK) status = iso_nuclide_find(scene->nuclide, NULL, &nuclide, err);
 	if (status == ISO_OK && !isfinite(nuclide->positron_mean_kev))
 		status =
@@ -192,7 +229,8 @@ iso_status iso_scene_prepare(iso_scene *scene, iso_error *err)
 	}
 	iso_body_free(&body);
 	double activity_bq = 0;
-	for (size_t o = 0; o < scene->phantom.organs; o++) activity_bq += organs[o].activity_bq;
+	for (size_t o = 0; o < scene->phantom.organs; o++)
+		activity_bq += organs[o].terms ? 1 : organs[o].activity_bq; /* an uptake may rise from zero */
 	if (status == ISO_OK && !(activity_bq > 0))
 		status =
 		    iso_fail(err, ISO_BAD_INPUT, NULL, "give an organ an uptake, and a scan before all has decayed",
@@ -221,6 +259,7 @@ iso_status iso_scene_scanner(const iso_scene *scene, iso_scanner **out, iso_erro
 	scanner->rule.max_transaxial_offset_mm = scene->detector.max_transaxial_offset_mm;
 	scanner->rule.max_axial_difference_mm = scene->detector.max_axial_difference_mm;
 	scanner->tof = tof_of(&scene->detector);
+	memcpy(scanner->block_crystals, scene->detector.block_crystals, sizeof scanner->block_crystals);
 	scanner->calibration_factor = scene->calibration_factor;
 	scanner->calibration_uncertainty = scene->calibration_uncertainty;
 	return ISO_OK;

@@ -39,9 +39,9 @@ static const char voxel_yaml[] =
     "  - {organ: body, label: 1, density_g_per_ml: 1.0, material: soft tissue, percent_id_per_g: 5}\n"
     "  - {organ: bone, label: 2, density_g_per_ml: 1.85, material: cortical bone, percent_id_per_g: 50}\n";
 
-static iso_status drop(void *self, const iso_event *events, size_t count, iso_error *err)
+static iso_status drop(void *self, const iso_event *events, const iso_event_truth *truth, size_t count, iso_error *err)
 {
-	(void)events, (void)err;
+	(void)events, (void)truth, (void)err;
 	*(size_t *)self += count;
 	return ISO_OK;
 }
@@ -102,6 +102,19 @@ static void scene(void)
 	iso_fail_every_allocation(&(iso_scenario){.run = simulate_shapes, .max_runs = 300});
 }
 
+/* An uptake that changes, in a scene without randoms. */
+static void course(void)
+{
+	iso_error err;
+	char text[sizeof scene_yaml + 200];
+	const char *uptake = strstr(scene_yaml, "percent_id_per_g: 50"), *randoms = strstr(scene_yaml, "randoms: true");
+	snprintf(text, sizeof text, "%.*srandoms: false%.*stime_course: [{percent_id_per_g: 90, half_life_s: 2}]%s",
+		 (int)(randoms - scene_yaml), scene_yaml, (int)(uptake - randoms - 13), randoms + 13, uptake + 20);
+	ISO_ASSERT_OK(iso_output_write(iso_test_path("scene.yaml"), text, strlen(text), &err), err);
+	iso_fail_every_allocation(&(iso_scenario){.run = simulate_shapes, .max_runs = 300});
+}
+
 static const iso_test tests[] = {{"a scene, its events and its truth", scene},
+				 {"an uptake that changes", course},
 				 {"the same of voxels, with all effects", voxels}};
 ISO_TEST_MAIN("memory, simulate", tests)

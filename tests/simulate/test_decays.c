@@ -228,7 +228,7 @@ static void test_single_scatter(void)
 	for (int n = 0; n < N; n++) {
 		iso_photon photon = {.energy_kev = 511};
 		iso_deposits deposits = {.count = 0};
-		iso_transport_decay_point(t, &random, photon.point_mm);
+		iso_transport_decay_point(t, &random, 0, photon.point_mm);
 		draw_direction(&random, photon.direction);
 		iso_photon_follow(t, &random, &photon, false, &deposits);
 		if (deposits.count && deposits.of[0].scatters < 2) scattered[deposits.of[0].scatters]++;
@@ -286,7 +286,7 @@ static void test_voxels(void)
 	double left = 0, mean[3] = {0, 0, 0};
 	for (int n = 0; n < N; n++) {
 		double p[3];
-		iso_transport_decay_point(t, &random, p);
+		iso_transport_decay_point(t, &random, 0, p);
 		CU_ASSERT(fabs(p[0]) <= 10 && fabs(p[1]) <= 16 && fabs(p[2]) <= 12);
 		left += p[0] > 0;
 		for (int a = 0; a < 3; a++) mean[a] += p[a] / N;
