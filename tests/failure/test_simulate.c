@@ -34,6 +34,7 @@ static const char voxel_yaml[] =
     "detector: {name: small, rings: 4, crystals_per_ring: 24, radius_mm: 30, ring_spacing_mm: 4,\n"
     "  crystal_size_mm: [4, 4, 10], crystal_material: LYSO, energy_resolution_percent: 14,\n"
     "  energy_window_kev: [350, 650], time_resolution_ps: 500, coincidence_window_ns: 4}\n"
+    "electronics: {delayed_offset_ns: 500}\n"
     "truth_grid: {size: [4, 4, 4], voxel_mm: [5, 5, 5]}\n"
     "organs:\n"
     "  - {organ: body, label: 1, density_g_per_ml: 1.0, material: soft tissue, percent_id_per_g: 5}\n"
