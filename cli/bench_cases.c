@@ -145,7 +145,7 @@ static iso_status write_blocks(const bench_case *which, bool tof, uint64_t event
 			buffer[n].time_ms = (uint32_t)(1e3 * file_duration_s * (double)(first + n) / (double)events);
 			if (!tof) buffer[n].tof_bin = 0;
 		}
-		status = iso_listmode_append(writer, buffer, count, err);
+		status = iso_listmode_append(writer, buffer, NULL, count, err);
 		if (status == ISO_OK && progress && progress->report &&
 		    progress->report(progress->user, "writing events", (double)(first + count) / (double)events))
 			status = iso_fail(err, ISO_CANCELLED, NULL, "start again", "stopped on request");

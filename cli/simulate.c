@@ -132,11 +132,6 @@ static iso_status change_scene(const options *o, iso_scene *scene, int *threads,
 	return status;
 }
 
-static iso_status append(void *self, const iso_event *events, size_t count, iso_error *err)
-{
-	return iso_listmode_append(self, events, count, err);
-}
-
 static iso_status write_truth(const options *o, const iso_scene *scene, const json_t *truth, iso_error *err)
 {
 	char name[PATH_MAX];
@@ -166,7 +161,7 @@ static iso_status simulate(const options *o, const iso_scene *scene, int threads
 	free(provenance);
 	iso_scanner_free(scanner);
 	if (status != ISO_OK) return status;
-	const iso_event_sink sink = {.write = append, .self = writer};
+	const iso_event_sink sink = iso_listmode_sink(writer);
 	status = iso_simulate(scene, &sink, threads, cli_progress(o->quiet), counts, err);
 	cli_progress_end();
 	*truth = truth_json(scene, o->scene, counts);
@@ -175,10 +170,7 @@ static iso_status simulate(const options *o, const iso_scene *scene, int threads
 		iso_listmode_discard(writer);
 		return status;
 	}
-	const iso_event_counts fate = {.records = counts->trues + counts->randoms + counts->delayeds,
-				       .prompts = counts->trues + counts->randoms,
-				       .delayeds = counts->delayeds,
-				       .duration_s = scene->duration_s};
+	const iso_event_counts fate = iso_simulation_event_counts(counts, scene->duration_s);
 	return iso_listmode_commit(writer, &fate, scene->duration_s, err);
 }
 
@@ -194,6 +186,13 @@ static void print_table(const iso_scene *scene, const iso_simulation_counts *cou
 	       "%.0f decays, %llu true and %llu random prompts, %llu delayeds in %g s\n",
 	       counts->decays, (unsigned long long)counts->trues, (unsigned long long)counts->randoms,
 	       (unsigned long long)counts->delayeds, scene->duration_s);
+	if (scene->electronics.on)
+		printf(
+		    "%llu scattered prompts, %llu with a prompt gamma, %llu of the crystals' activity; %llu singles, "
+		    "%llu photons lost to dead time, %llu piled up\n",
+		    (unsigned long long)counts->scattered, (unsigned long long)counts->prompt_gammas,
+		    (unsigned long long)counts->background, (unsigned long long)counts->singles,
+		    (unsigned long long)counts->lost_dead_time, (unsigned long long)counts->piled_up);
 }
 
 int cli_simulate(int argc, char **argv)

@@ -33,6 +33,19 @@ static double percent_id(const iso_phantom_organ *organ)
 	return organ->percent_id_per_g * organ->mass_g;
 }
 
+/* For what a frame should hold: the terms as they stand in the scene. */
+static json_t *time_course(const iso_phantom_organ *organ)
+{
+	json_t *terms = json_array();
+	for (size_t k = 0; k < organ->terms; k++) {
+		json_t *term = json_object();
+		put(term, "percent_id_per_g", real(organ->term[k].percent_id_per_g));
+		put(term, "half_life_s", real(organ->term[k].half_life_s));
+		(void)json_array_append_new(terms, term);
+	}
+	return terms;
+}
+
 json_t *truth_json(const iso_scene *scene, const char *scene_path, const iso_simulation_counts *counts)
 {
 	char hex[65] = "";
@@ -49,6 +62,7 @@ json_t *truth_json(const iso_scene *scene, const char *scene_path, const iso_sim
 		put(row, "concentration_bq_per_ml", real(organ->activity_bq / organ->volume_ml));
 		put(row, "percent_id", real(percent_id(organ)));
 		put(row, "percent_id_per_g", real(organ->percent_id_per_g));
+		if (organ->terms) put(row, "time_course", time_course(organ));
 		(void)json_array_append_new(organs, row);
 		mass_g += organ->mass_g;
 		activity_bq += organ->activity_bq;
@@ -78,9 +92,28 @@ json_t *truth_json(const iso_scene *scene, const char *scene_path, const iso_sim
 		json_t *happened = json_object();
 		put(happened, "decays", real(counts->decays));
 		put(happened, "positrons", real(counts->positrons));
-		put(happened, "trues", json_integer((json_int_t)counts->trues));
-		put(happened, "randoms", json_integer((json_int_t)counts->randoms));
-		put(happened, "delayeds", json_integer((json_int_t)counts->delayeds));
+		const struct {
+			const char *name;
+			uint64_t count;
+			bool always; /* or only with electronics */
+		} fates[] = {{"trues", counts->trues, true},
+			     {"randoms", counts->randoms, true},
+			     {"delayeds", counts->delayeds, true},
+			     {"scattered", counts->scattered, false},
+			     {"prompt_gammas", counts->prompt_gammas, false},
+			     {"background", counts->background, false},
+			     {"multiples", counts->multiples, false},
+			     {"photons", counts->photons, false},
+			     {"lost_dead_time", counts->lost_dead_time, false},
+			     {"piled_up", counts->piled_up, false},
+			     {"lost_efficiency", counts->lost_efficiency, false},
+			     {"outside_window", counts->outside_window, false},
+			     {"singles", counts->singles, false}};
+		for (size_t n = 0; n < sizeof fates / sizeof *fates; n++)
+			if (fates[n].always || scene->electronics.on)
+				put(happened, fates[n].name, json_integer((json_int_t)fates[n].count));
+		put(happened, "prompts", json_integer((json_int_t)iso_simulation_prompts(counts)));
+		if (scene->electronics.on) put(happened, "background_decays", real(counts->background_decays));
 		put(root, "counts", happened);
 	}
 	return root;
@@ -187,7 +220,11 @@ iso_status truth_read_uptakes(const char *path, iso_scene *scene, iso_error *err
 			status = iso_fail_at(err, ISO_BAD_INPUT, path, ISO_POSITION_LINE, (int64_t)csv->line[row],
 					     "give an uptake >= 0 in %ID/g",
 					     "the uptake of '%s' is missing or negative", organ);
-		if (status == ISO_OK) scene->phantom.organ[o].percent_id_per_g = value;
+		if (status == ISO_OK) {
+			scene->phantom.organ[o].percent_id_per_g = value;
+			scene->phantom.organ[o].terms =
+			    0; /* constant from now on; what it was is freed with the scene */
+		}
 	}
 	iso_csv_free(csv);
 	return status;

@@ -19,12 +19,14 @@ enum {
 
 /* The columns of /events, in the order of the arrays below. */
 enum { ISO_COLUMN_TIME, ISO_COLUMN_ELEMENT, ISO_COLUMN_TOF, ISO_COLUMN_KIND, ISO_COLUMN_WINDOW, ISO_COLUMNS };
+/* And those of /truth, which only the writer knows. */
+enum { ISO_COLUMN_FATE = ISO_COLUMNS, ISO_COLUMN_SCATTERS, ISO_COLUMNS_WITH_TRUTH };
 typedef struct iso_listmode_column {
 	const char *name;
 	size_t size; /* bytes of one number */
 	unsigned per_event;
 } iso_listmode_column;
-extern const iso_listmode_column iso_listmode_columns[ISO_COLUMNS];
+extern const iso_listmode_column iso_listmode_columns[ISO_COLUMNS_WITH_TRUTH];
 /* Names of iso_event_counts.rejected in /counts. */
 extern const char *const iso_listmode_rejected[ISO_REJECT_REASONS];
 
@@ -35,6 +37,8 @@ typedef struct iso_listmode_block {
 	int16_t tof_bin[ISO_LISTMODE_BLOCK];
 	uint8_t kind[ISO_LISTMODE_BLOCK];
 	uint8_t window[ISO_LISTMODE_BLOCK];
+	uint8_t fate[ISO_LISTMODE_BLOCK];
+	uint8_t scatters[ISO_LISTMODE_BLOCK];
 } iso_listmode_block;
 void *iso_listmode_block_column(iso_listmode_block *block, int column);
 

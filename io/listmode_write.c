@@ -13,10 +13,11 @@
 #include "isotrace/time.h"
 #include "isotrace/version.h"
 
-const iso_listmode_column iso_listmode_columns[ISO_COLUMNS] = {
-    [ISO_COLUMN_TIME] = {"time_ms", sizeof(uint32_t), 1}, [ISO_COLUMN_ELEMENT] = {"element", sizeof(uint32_t), 2},
-    [ISO_COLUMN_TOF] = {"tof_bin", sizeof(int16_t), 1},   [ISO_COLUMN_KIND] = {"kind", sizeof(uint8_t), 1},
-    [ISO_COLUMN_WINDOW] = {"window", sizeof(uint8_t), 1},
+const iso_listmode_column iso_listmode_columns[ISO_COLUMNS_WITH_TRUTH] = {
+    [ISO_COLUMN_TIME] = {"time_ms", sizeof(uint32_t), 1},     [ISO_COLUMN_ELEMENT] = {"element", sizeof(uint32_t), 2},
+    [ISO_COLUMN_TOF] = {"tof_bin", sizeof(int16_t), 1},       [ISO_COLUMN_KIND] = {"kind", sizeof(uint8_t), 1},
+    [ISO_COLUMN_WINDOW] = {"window", sizeof(uint8_t), 1},     [ISO_COLUMN_FATE] = {"fate", sizeof(uint8_t), 1},
+    [ISO_COLUMN_SCATTERS] = {"scatters", sizeof(uint8_t), 1},
 };
 const char *const iso_listmode_rejected[ISO_REJECT_REASONS] = {
     [ISO_REJECT_OUTSIDE_SCANNER] = "rejected_outside_scanner",
@@ -32,7 +33,9 @@ void *iso_listmode_block_column(iso_listmode_block *block, int column)
 	case ISO_COLUMN_ELEMENT: return block->element;
 	case ISO_COLUMN_TOF: return block->tof_bin;
 	case ISO_COLUMN_KIND: return block->kind;
-	default: return block->window;
+	case ISO_COLUMN_WINDOW: return block->window;
+	case ISO_COLUMN_FATE: return block->fate;
+	default: return block->scatters;
 	}
 }
 
@@ -52,8 +55,8 @@ struct iso_listmode_writer {
 	iso_hdf5_disk disk;
 	iso_scanner *scanner;
 	iso_acquisition acquisition;
-	iso_singles *singles; /* NULL: none */
-	hid_t file, column[ISO_COLUMNS];
+	iso_singles *singles;                       /* NULL: none */
+	hid_t file, column[ISO_COLUMNS_WITH_TRUTH]; /* of the truth: -1 until there is some */
 	uint64_t written, prompts, delayeds;
 	size_t held; /* events waiting in block */
 	uint32_t first_ms, last_ms;
@@ -245,7 +248,7 @@ static iso_status write_failure(const iso_listmode_writer *writer, const char *w
 static bool close_file(iso_listmode_writer *writer)
 {
 	bool good = true;
-	for (int c = 0; c < ISO_COLUMNS; c++) {
+	for (int c = 0; c < ISO_COLUMNS_WITH_TRUTH; c++) {
 		if (writer->column[c] >= 0 && H5Dclose(writer->column[c]) < 0) good = false;
 		writer->column[c] = -1;
 	}
@@ -275,7 +278,7 @@ iso_status iso_listmode_create(const char *path, const iso_scanner *scanner, con
 	iso_listmode_writer *writer = calloc(1, sizeof *writer);
 	if (!writer) return iso_fail_memory(err, "writing list-mode", sizeof *writer);
 	writer->file = -1;
-	for (int c = 0; c < ISO_COLUMNS; c++) writer->column[c] = -1;
+	for (int c = 0; c < ISO_COLUMNS_WITH_TRUTH; c++) writer->column[c] = -1;
 	writer->acquisition = *acquisition;
 	status = iso_scanner_copy(scanner, &writer->scanner, err);
 	if (status == ISO_OK) status = iso_output_begin(&writer->output, path, err);
@@ -322,8 +325,8 @@ static iso_status flush_block(iso_listmode_writer *writer, iso_error *err)
 	iso_hdf5_guard guard;
 	iso_status status = ISO_OK;
 	iso_hdf5_enter(&guard);
-	for (int c = 0; status == ISO_OK && c < ISO_COLUMNS; c++)
-		if (!write_column(writer, c) || writer->disk.error)
+	for (int c = 0; status == ISO_OK && c < ISO_COLUMNS_WITH_TRUTH; c++)
+		if (writer->column[c] >= 0 && (!write_column(writer, c) || writer->disk.error))
 			status = write_failure(writer, "cannot write events", err);
 	iso_hdf5_leave(&guard);
 	writer->written += writer->held;
@@ -346,12 +349,63 @@ static iso_status extend_index(iso_listmode_writer *writer, uint32_t time_ms, is
 	return ISO_OK;
 }
 
-iso_status iso_listmode_append(iso_listmode_writer *writer, const iso_event *events, size_t count, iso_error *err)
+static hid_t open_truth(const iso_listmode_writer *writer)
 {
+	return H5Lexists(writer->file, "truth", H5P_DEFAULT) > 0 ? H5Gopen2(writer->file, "truth", H5P_DEFAULT)
+								 : iso_hdf5_create_group(writer->file, "truth");
+}
+
+/* Every event has its truth or none has. */
+static iso_status begin_truth(iso_listmode_writer *writer, bool given, iso_error *err)
+{
+	const bool before = writer->column[ISO_COLUMN_FATE] >= 0, first = writer->written + writer->held == 0;
+	if (given == before) return ISO_OK;
+	if (!first)
+		return iso_fail(err, ISO_BAD_USAGE, writer->output.path, "give the truth of all events or of none",
+				"events with their truth and events without are mixed");
+	iso_status status = ISO_OK;
+	iso_hdf5_guard guard;
+	iso_hdf5_enter(&guard);
+	const hid_t group = open_truth(writer);
+	for (int c = ISO_COLUMN_FATE; group >= 0 && c < ISO_COLUMNS_WITH_TRUTH; c++)
+		writer->column[c] = create_growing(group, c);
+	if (group < 0 || writer->column[ISO_COLUMN_FATE] < 0 || writer->column[ISO_COLUMN_SCATTERS] < 0)
+		status = write_failure(writer, "cannot write the truth", err);
+	if (group >= 0) H5Gclose(group);
+	iso_hdf5_leave(&guard);
+	return status;
+}
+
+iso_status iso_listmode_set_true_efficiencies(iso_listmode_writer *writer, const float *efficiency, iso_error *err)
+{
+	iso_status status = ISO_OK;
+	iso_hdf5_guard guard;
+	iso_hdf5_enter(&guard);
+	const hid_t group = open_truth(writer);
+	if (group < 0 ||
+	    !put_floats(group, "efficiency", "relative, 1 = nominal", writer->scanner->elements, 0, efficiency) ||
+	    writer->disk.error)
+		status = write_failure(writer, "cannot write the true efficiencies", err);
+	if (group >= 0) H5Gclose(group);
+	iso_hdf5_leave(&guard);
+	return status;
+}
+
+static const char *event_fault(const iso_listmode_writer *writer, const iso_event *event, const iso_event_truth *truth)
+{
+	if (event->time_ms < writer->last_ms) return "comes before the one ahead of it in time";
+	if (truth && truth->fate >= ISO_EVENT_FATES) return "has a fate that there is not";
+	return iso_listmode_event_fault(event, writer->scanner);
+}
+
+iso_status iso_listmode_append(iso_listmode_writer *writer, const iso_event *events, const iso_event_truth *truth,
+			       size_t count, iso_error *err)
+{
+	const iso_status begun = count > 0 ? begin_truth(writer, truth != NULL, err) : ISO_OK;
+	if (begun != ISO_OK) return begun;
 	for (size_t n = 0; n < count; n++) {
 		const iso_event *event = &events[n];
-		const char *fault = iso_listmode_event_fault(event, writer->scanner);
-		if (event->time_ms < writer->last_ms) fault = "comes before the one ahead of it in time";
+		const char *fault = event_fault(writer, event, truth ? truth + n : NULL);
 		if (fault)
 			return iso_fail(err, ISO_BAD_USAGE, writer->output.path,
 					"write events in time order that the scanner can make",
@@ -369,6 +423,10 @@ iso_status iso_listmode_append(iso_listmode_writer *writer, const iso_event *eve
 		writer->block.tof_bin[at] = event->tof_bin;
 		writer->block.kind[at] = event->kind;
 		writer->block.window[at] = event->window;
+		if (truth) {
+			writer->block.fate[at] = truth[n].fate;
+			writer->block.scatters[at] = truth[n].scatters;
+		}
 		if (event->kind == ISO_EVENT_DELAYED)
 			writer->delayeds++;
 		else
@@ -378,6 +436,28 @@ iso_status iso_listmode_append(iso_listmode_writer *writer, const iso_event *eve
 		if (flushed != ISO_OK) return flushed;
 	}
 	return ISO_OK;
+}
+
+static iso_status sink_write(void *self, const iso_event *events, const iso_event_truth *truth, size_t count,
+			     iso_error *err)
+{
+	return iso_listmode_append(self, events, truth, count, err);
+}
+
+static iso_status sink_singles(void *self, const iso_singles *singles, iso_error *err)
+{
+	return iso_listmode_set_singles(self, singles, err);
+}
+
+static iso_status sink_efficiencies(void *self, const float *efficiency, iso_error *err)
+{
+	return iso_listmode_set_true_efficiencies(self, efficiency, err);
+}
+
+iso_event_sink iso_listmode_sink(iso_listmode_writer *writer)
+{
+	return (iso_event_sink){
+	    .write = sink_write, .singles = sink_singles, .efficiencies = sink_efficiencies, .self = writer};
 }
 
 /* The last things of the file: index, acquisition, counts and then the mark that it is whole. */
@@ -469,7 +549,7 @@ static iso_status copy_events(iso_listmode_writer *writer, iso_events *events, i
 	for (;;) {
 		size_t count;
 		iso_status status = iso_events_read(events, batch, ISO_LISTMODE_BLOCK, &count, err);
-		if (status == ISO_OK) status = iso_listmode_append(writer, batch, count, err);
+		if (status == ISO_OK) status = iso_listmode_append(writer, batch, NULL, count, err);
 		if (status != ISO_OK || count == 0) return status;
 		done += count;
 		const double fraction = total == UINT64_MAX || total == 0 ? 0 : (double)done / (double)total;

@@ -4,6 +4,7 @@
  * read "600 s" as 600. */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "core/error.h"
 #include "core/output.h"
 #include "io/yaml.h"
+#include "isotrace/nifti.h"
 #include "isotrace/simulate.h"
 #include "isotrace/time.h"
 
@@ -19,23 +21,34 @@
 
 typedef struct detector_text {
 	char *name, *rings, *crystals_per_ring, *radius_mm, *mean_depth_mm, *ring_spacing_mm, *first_angle_deg;
-	char **crystal_size_mm;
-	char *attenuation_per_mm, *energy_resolution_percent;
+	char **crystal_size_mm, **block_crystals;
+	char *crystal_material, *attenuation_per_mm, *energy_resolution_percent;
 	char **energy_window_kev;
 	char *photofraction, *time_resolution_ps, *tof_bin_ps, *coincidence_window_ns, *max_transaxial_offset_mm,
 	    *max_axial_difference_mm, *calibration_factor, *calibration_uncertainty_percent;
 } detector_text;
 
 typedef struct physics_text {
-	char *positron_range, *acollinearity, *attenuation, *randoms;
+	char *positron_range, *acollinearity, *attenuation, *randoms, *scatter, *prompt_gammas, *lutetium_background;
 } physics_text;
+
+typedef struct electronics_text {
+	char *dead_time_model, *dead_time_ns, *pile_up_ns, *trigger_kev, *multiples, *delayed_offset_ns,
+	    *efficiency_spread_percent, *efficiency_distribution, *singles_interval_s;
+} electronics_text;
 
 typedef struct grid_text {
 	char **size, **voxel_mm, **centre_mm;
 } grid_text;
 
+typedef struct term_text {
+	char *percent_id_per_g, *half_life_s;
+} term_text;
+
 typedef struct organ_text {
-	char *organ, *label, *density_g_per_ml, *mu_per_cm, *percent_id_per_g;
+	char *organ, *label, *material, *density_g_per_ml, *mu_per_cm, *percent_id_per_g;
+	term_text *time_course;
+	unsigned time_course_count;
 } organ_text;
 
 typedef struct shape_text {
@@ -44,9 +57,11 @@ typedef struct shape_text {
 } shape_text;
 
 typedef struct scene_text {
-	char *nuclide, *tracer, *subject, *injected_mbq, *injection_time, *scan_start_time, *duration_s, *seed;
+	char *nuclide, *tracer, *subject, *injected_mbq, *injection_time, *scan_start_time, *duration_s, *seed,
+	    *label_volume;
 	physics_text *physics;
 	detector_text *detector;
+	electronics_text *electronics;
 	grid_text *truth_grid;
 	organ_text *organs;
 	unsigned organs_count;
@@ -65,8 +80,8 @@ static const cyaml_schema_value_t word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER,
 static const cyaml_schema_field_t detector_fields[] = {
     TEXT(detector_text, name), TEXT(detector_text, rings), TEXT(detector_text, crystals_per_ring),
     TEXT(detector_text, radius_mm), TEXT(detector_text, mean_depth_mm), TEXT(detector_text, ring_spacing_mm),
-    TEXT(detector_text, first_angle_deg), LIST(detector_text, crystal_size_mm, 3),
-    TEXT(detector_text, attenuation_per_mm), TEXT(detector_text, energy_resolution_percent),
+    TEXT(detector_text, first_angle_deg), LIST(detector_text, crystal_size_mm, 3), LIST(detector_text, block_crystals, 2),
+    TEXT(detector_text, crystal_material), TEXT(detector_text, attenuation_per_mm), TEXT(detector_text, energy_resolution_percent),
     LIST(detector_text, energy_window_kev, 2), TEXT(detector_text, photofraction),
     TEXT(detector_text, time_resolution_ps), TEXT(detector_text, tof_bin_ps),
     TEXT(detector_text, coincidence_window_ns), TEXT(detector_text, max_transaxial_offset_mm),
@@ -75,14 +90,27 @@ static const cyaml_schema_field_t detector_fields[] = {
 };
 static const cyaml_schema_field_t physics_fields[] = {
     TEXT(physics_text, positron_range), TEXT(physics_text, acollinearity), TEXT(physics_text, attenuation),
-    TEXT(physics_text, randoms), CYAML_FIELD_END,
+    TEXT(physics_text, randoms), TEXT(physics_text, scatter), TEXT(physics_text, prompt_gammas),
+    TEXT(physics_text, lutetium_background), CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t electronics_fields[] = {
+    TEXT(electronics_text, dead_time_model), TEXT(electronics_text, dead_time_ns), TEXT(electronics_text, pile_up_ns),
+    TEXT(electronics_text, trigger_kev), TEXT(electronics_text, multiples), TEXT(electronics_text, delayed_offset_ns),
+    TEXT(electronics_text, efficiency_spread_percent), TEXT(electronics_text, efficiency_distribution),
+    TEXT(electronics_text, singles_interval_s), CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t grid_fields[] = {
     LIST(grid_text, size, 3), LIST(grid_text, voxel_mm, 3), LIST(grid_text, centre_mm, 3), CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t term_fields[] = {
+    TEXT(term_text, percent_id_per_g), TEXT(term_text, half_life_s), CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t term_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, term_text, term_fields)};
 static const cyaml_schema_field_t organ_fields[] = {
-    TEXT(organ_text, organ), TEXT(organ_text, label), TEXT(organ_text, density_g_per_ml), TEXT(organ_text, mu_per_cm),
-    TEXT(organ_text, percent_id_per_g), CYAML_FIELD_END,
+    TEXT(organ_text, organ), TEXT(organ_text, label), TEXT(organ_text, material), TEXT(organ_text, density_g_per_ml),
+    TEXT(organ_text, mu_per_cm), TEXT(organ_text, percent_id_per_g),
+    CYAML_FIELD_SEQUENCE("time_course", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, organ_text, time_course, &term_schema, 0, 100),
+    CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t shape_fields[] = {
     TEXT(shape_text, organ), TEXT(shape_text, kind), LIST(shape_text, centre_mm, 3), LIST(shape_text, half_axes_mm, 3),
@@ -93,7 +121,7 @@ static const cyaml_schema_value_t shape_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG
 static const cyaml_schema_field_t scene_fields[] = {
     TEXT(scene_text, nuclide), TEXT(scene_text, tracer), TEXT(scene_text, subject), TEXT(scene_text, injected_mbq),
     TEXT(scene_text, injection_time), TEXT(scene_text, scan_start_time), TEXT(scene_text, duration_s),
-    TEXT(scene_text, seed), PART(physics, physics_fields), PART(detector, detector_fields),
+    TEXT(scene_text, seed), TEXT(scene_text, label_volume), PART(physics, physics_fields), PART(detector, detector_fields), PART(electronics, electronics_fields),
     PART(truth_grid, grid_fields),
     CYAML_FIELD_SEQUENCE("organs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, scene_text, organs, &organ_schema, 0, 1000),
     CYAML_FIELD_SEQUENCE("shapes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, scene_text, shapes, &shape_schema, 0, 1000),
@@ -200,6 +228,12 @@ static double moment(reader *r, const char *key, const char *value)
 	return utc_s;
 }
 
+static void read_blocks(reader *r, char **values, iso_simulated_detector *d)
+{
+	for (int a = 0; a < 2 && values; a++)
+		d->block_crystals[a] = (uint32_t)whole(r, "block_crystals", values[a], 1, 100000);
+}
+
 static void read_detector(reader *r, const detector_text *in, iso_scene *scene)
 {
 	iso_simulated_detector *d = &scene->detector;
@@ -215,11 +249,18 @@ static void read_detector(reader *r, const detector_text *in, iso_scene *scene)
 	d->rings.ring_spacing_mm = number(r, "ring_spacing_mm", in->ring_spacing_mm);
 	d->rings.first_angle_rad =
 	    number_or(r, "first_angle_deg", in->first_angle_deg, 0) * 3.14159265358979323846 / 180;
+	read_blocks(r, in->block_crystals, d);
 	numbers(r, "crystal_size_mm", in->crystal_size_mm, 3, d->rings.crystal_size_mm);
-	d->rings.attenuation_per_mm = number(r, "attenuation_per_mm", in->attenuation_per_mm);
+	const bool real = in->crystal_material != NULL;
+	words(r, "crystal_material", in->crystal_material, false, d->crystal_material, sizeof d->crystal_material);
+	if (real && in->photofraction)
+		refuse(r, "photofraction", in->photofraction, "leave one of them out",
+		       "is part of a simpler model than crystal_material");
+	d->rings.attenuation_per_mm = real ? number_or(r, "attenuation_per_mm", in->attenuation_per_mm, (double)NAN)
+					   : number(r, "attenuation_per_mm", in->attenuation_per_mm);
 	d->energy_resolution = number(r, "energy_resolution_percent", in->energy_resolution_percent) / 100;
 	numbers(r, "energy_window_kev", in->energy_window_kev, 2, d->energy_window_kev);
-	d->photofraction = number(r, "photofraction", in->photofraction);
+	d->photofraction = real ? (double)NAN : number(r, "photofraction", in->photofraction);
 	d->time_resolution_ps = number(r, "time_resolution_ps", in->time_resolution_ps);
 	d->tof_bin_ps = number_or(r, "tof_bin_ps", in->tof_bin_ps, 0);
 	d->coincidence_window_ns = number(r, "coincidence_window_ns", in->coincidence_window_ns);
@@ -230,6 +271,38 @@ static void read_detector(reader *r, const detector_text *in, iso_scene *scene)
 	scene->calibration_factor = number_or(r, "calibration_factor", in->calibration_factor, (double)NAN);
 	scene->calibration_uncertainty =
 	    number_or(r, "calibration_uncertainty_percent", in->calibration_uncertainty_percent, (double)NAN) / 100;
+}
+
+/* One of several words; the first is meant when the key is not there. */
+static int choice(reader *r, const char *key, const char *value, const char *const *words_, const char *remedy)
+{
+	for (int n = 0; words_[n]; n++)
+		if (!value || strcmp(value, words_[n]) == 0) return n;
+	refuse(r, key, value, remedy, "is not possible");
+	return 0;
+}
+
+static void read_electronics(reader *r, const electronics_text *in, iso_scene *scene)
+{
+	static const char *const models[] = {"none", "non_paralyzable", "paralyzable", NULL};
+	static const char *const multiples[] = {"all_pairs", "reject", "largest_energies", NULL};
+	static const char *const distributions[] = {"normal", "log_normal", NULL};
+	iso_simulated_electronics *e = &scene->electronics;
+	e->trigger_kev = e->singles_interval_s = (double)NAN;
+	if (!in) return;
+	e->on = true;
+	e->dead_time = (iso_simulated_dead_time)choice(r, "dead_time_model", in->dead_time_model, models,
+						       "say none, paralyzable or non_paralyzable");
+	e->dead_time_ns = number_or(r, "dead_time_ns", in->dead_time_ns, 0);
+	e->pile_up_ns = number_or(r, "pile_up_ns", in->pile_up_ns, 0);
+	e->trigger_kev = number_or(r, "trigger_kev", in->trigger_kev, (double)NAN);
+	e->multiples = (iso_multiples)choice(r, "multiples", in->multiples, multiples,
+					     "say all_pairs, reject or largest_energies");
+	e->delayed_offset_ns = number_or(r, "delayed_offset_ns", in->delayed_offset_ns, 500);
+	e->efficiency_spread = number_or(r, "efficiency_spread_percent", in->efficiency_spread_percent, 0) / 100;
+	e->log_normal = choice(r, "efficiency_distribution", in->efficiency_distribution, distributions,
+			       "say normal or log_normal");
+	e->singles_interval_s = number_or(r, "singles_interval_s", in->singles_interval_s, (double)NAN);
 }
 
 static void read_facts(reader *r, const scene_text *in, iso_scene *scene)
@@ -250,6 +323,10 @@ static void read_facts(reader *r, const scene_text *in, iso_scene *scene)
 	scene->acollinearity = yes(r, "acollinearity", in->physics->acollinearity);
 	scene->attenuation = yes(r, "attenuation", in->physics->attenuation);
 	scene->randoms = yes(r, "randoms", in->physics->randoms);
+	scene->scatter = in->physics->scatter && yes(r, "scatter", in->physics->scatter);
+	scene->prompt_gammas = in->physics->prompt_gammas && yes(r, "prompt_gammas", in->physics->prompt_gammas);
+	scene->lutetium_background =
+	    in->physics->lutetium_background && yes(r, "lutetium_background", in->physics->lutetium_background);
 }
 
 static void read_grid(reader *r, const grid_text *in, iso_scene *scene)
@@ -274,6 +351,30 @@ static void read_grid(reader *r, const grid_text *in, iso_scene *scene)
 	r->status = iso_grid_check(&scene->truth_grid, r->path, r->err);
 }
 
+/* An uptake is one number or a time course, not both and not neither. */
+static void read_uptake(reader *r, const organ_text *text, iso_phantom_organ *organ)
+{
+	if (text->time_course_count == 0) {
+		organ->percent_id_per_g = number(r, "percent_id_per_g", text->percent_id_per_g);
+		return;
+	}
+	if (text->percent_id_per_g)
+		refuse(r, organ->name, text->percent_id_per_g, "leave one of them out",
+		       "is the uptake of an organ that also has a time_course");
+	if (r->status != ISO_OK) return;
+	organ->term = calloc(text->time_course_count, sizeof *organ->term);
+	if (!organ->term) {
+		r->status = iso_fail_memory(r->err, "a time course", text->time_course_count * sizeof *organ->term);
+		return;
+	}
+	organ->terms = text->time_course_count;
+	for (size_t k = 0; k < organ->terms; k++) {
+		const term_text *term = &text->time_course[k];
+		organ->term[k].percent_id_per_g = number(r, "percent_id_per_g", term->percent_id_per_g);
+		organ->term[k].half_life_s = number_or(r, "half_life_s", term->half_life_s, (double)INFINITY);
+	}
+}
+
 static void read_organs(reader *r, const scene_text *in, iso_phantom *phantom)
 {
 	phantom->organs = in->organs_count;
@@ -286,8 +387,10 @@ static void read_organs(reader *r, const scene_text *in, iso_phantom *phantom)
 		words(r, "organ", text->organ, true, organ->name, sizeof organ->name);
 		organ->label = (int)whole(r, "label", text->label, 1, 32767);
 		organ->density_g_per_ml = number(r, "density_g_per_ml", text->density_g_per_ml);
-		organ->mu_per_cm = number(r, "mu_per_cm", text->mu_per_cm);
-		organ->percent_id_per_g = number(r, "percent_id_per_g", text->percent_id_per_g);
+		words(r, "material", text->material, false, organ->material, sizeof organ->material);
+		organ->mu_per_cm = text->material ? number_or(r, "mu_per_cm", text->mu_per_cm, (double)NAN)
+						  : number(r, "mu_per_cm", text->mu_per_cm);
+		read_uptake(r, text, organ);
 	}
 }
 
@@ -321,6 +424,18 @@ static void read_shapes(reader *r, const scene_text *in, iso_phantom *phantom)
 	}
 }
 
+/* The phantom's voxels; a relative name is taken from the scene's folder. */
+static void read_labels(reader *r, const char *name, iso_phantom *phantom)
+{
+	char path[PATH_MAX];
+	if (!name || r->status != ISO_OK) return;
+	const char *slash = name[0] == '/' ? NULL : strrchr(r->path, '/');
+	const int folder = slash ? (int)(slash - r->path + 1) : 0;
+	if (snprintf(path, sizeof path, "%.*s%s", folder, r->path, name) >= (int)sizeof path)
+		refuse(r, "label_volume", name, "use a shorter path", "is too long");
+	if (r->status == ISO_OK) r->status = iso_nifti_read_image(path, ISO_UNIT_LABEL, &phantom->labels, r->err);
+}
+
 iso_status iso_scene_read(const char *path, iso_scene **out, iso_error *err)
 {
 	*out = NULL;
@@ -334,9 +449,11 @@ iso_status iso_scene_read(const char *path, iso_scene **out, iso_error *err)
 		const scene_text *text = data;
 		read_facts(&r, text, scene);
 		read_detector(&r, text->detector, scene);
+		read_electronics(&r, text->electronics, scene);
 		read_grid(&r, text->truth_grid, scene);
 		read_organs(&r, text, &scene->phantom);
 		read_shapes(&r, text, &scene->phantom);
+		read_labels(&r, text->label_volume, &scene->phantom);
 	}
 	iso_yaml_free(&scene_schema, data);
 	free(r.text);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "simulate/body_voxels.h"
 
 #define PI 3.14159265358979323846
 /* No phantom has more: the ray's boundaries live on the stack. */
@@ -50,6 +51,7 @@ static void set_shape(iso_body_shape *out, const iso_shape *shape, const iso_pha
 		out->bound_mm2 = widest * widest + a[2] * a[2];
 		out->whole_ml = 2 * PI * a[0] * a[1] * a[2] / 1000;
 	}
+	out->bound_mm = sqrt(out->bound_mm2);
 	out->organ = shape->organ;
 	out->mu_per_mm = organ->mu_per_cm / 10;
 	out->density_g_ml = organ->density_g_per_ml;
@@ -76,6 +78,10 @@ bool iso_body_shape_holds(const iso_body_shape *shape, const double point_mm[3])
 
 int iso_body_owner(const iso_body *body, size_t first, const double point_mm[3])
 {
+	if (body->voxels) {
+		const int owner = iso_body_voxels_owner(body->voxels, point_mm);
+		return owner >= (int)first ? owner : -1;
+	}
 	for (size_t s = body->shapes; s > first; s--)
 		if (iso_body_shape_holds(&body->shape[s - 1], point_mm)) return (int)s - 1;
 	return -1;
@@ -129,14 +135,20 @@ typedef struct ray_pieces {
 	int edges;
 } ray_pieces;
 
-static void cut_ray(const iso_body *body, const double point_mm[3], const double direction[3], ray_pieces *pieces)
+/* Pieces up to limit_mm at least: shapes that lie farther from the point are left out. */
+static void cut_ray(const iso_body *body, const double point_mm[3], const double direction[3], double limit_mm,
+		    ray_pieces *pieces)
 {
 	double from[MOST_SHAPES], to[MOST_SHAPES], *edge = pieces->edge;
 	const iso_body_shape *shape[MOST_SHAPES];
 	int hits = 0, edges = 0;
 	for (size_t s = 0; s < body->shapes; s++) {
-		if (!ray_stretch(&body->shape[s], point_mm, direction, &from[hits], &to[hits])) continue;
-		shape[hits] = &body->shape[s];
+		const iso_body_shape *here = &body->shape[s];
+		const double x = point_mm[0] - here->centre_mm[0], y = point_mm[1] - here->centre_mm[1],
+			     z = point_mm[2] - here->centre_mm[2], far = here->bound_mm + limit_mm;
+		if (x * x + y * y + z * z > far * far) continue;
+		if (!ray_stretch(here, point_mm, direction, &from[hits], &to[hits])) continue;
+		shape[hits] = here;
 		const double both[2] = {from[hits], to[hits]};
 		for (int b = 0; b < 2; b++) { /* keep the edges sorted */
 			int at = edges++;
@@ -157,18 +169,45 @@ static void cut_ray(const iso_body *body, const double point_mm[3], const double
 
 double iso_body_optical_depth(const iso_body *body, const double point_mm[3], const double direction[3])
 {
-	ray_pieces pieces;
-	cut_ray(body, point_mm, direction, &pieces);
 	double depth = 0;
+	if (body->voxels) {
+		iso_voxel_walk walk;
+		for (bool in = iso_voxel_walk_begin(body->voxels, point_mm, direction, &walk); in;
+		     in = iso_voxel_walk_on(&walk))
+			if (walk.owner >= 0) depth += body->shape[walk.owner].mu_per_mm * (walk.to_mm - walk.from_mm);
+		return depth;
+	}
+	ray_pieces pieces;
+	cut_ray(body, point_mm, direction, (double)INFINITY, &pieces);
 	for (int i = 0; i + 1 < pieces.edges; i++)
 		if (pieces.owner[i]) depth += pieces.owner[i]->mu_per_mm * (pieces.edge[i + 1] - pieces.edge[i]);
 	return depth;
 }
 
-double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const double direction[3], double water_mm)
+static double travel_voxels_mm(const iso_body *body, const double point_mm[3], const double direction[3],
+			       double water_mm)
+{
+	iso_voxel_walk walk;
+	double at = 0;
+	for (bool in = iso_voxel_walk_begin(body->voxels, point_mm, direction, &walk); in;
+	     in = iso_voxel_walk_on(&walk)) {
+		const double air = walk.from_mm - at;
+		if (air * air_density_g_ml >= water_mm) break;
+		water_mm -= air * air_density_g_ml;
+		at = walk.from_mm;
+		const double density = walk.owner >= 0 ? body->shape[walk.owner].density_g_ml : air_density_g_ml;
+		if ((walk.to_mm - at) * density >= water_mm) return at + water_mm / density;
+		water_mm -= (walk.to_mm - at) * density;
+		at = walk.to_mm;
+	}
+	return at + water_mm / air_density_g_ml;
+}
+
+static double travel_shapes_mm(const iso_body *body, const double point_mm[3], const double direction[3],
+			       double water_mm, double limit_mm)
 {
 	ray_pieces pieces;
-	cut_ray(body, point_mm, direction, &pieces);
+	cut_ray(body, point_mm, direction, limit_mm, &pieces);
 	double at = 0;
 	for (int i = 0; i + 1 < pieces.edges; i++) {
 		const double air = pieces.edge[i] - at;
@@ -184,6 +223,14 @@ double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const 
 	return at + water_mm / air_density_g_ml;
 }
 
+double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const double direction[3], double water_mm)
+{
+	if (body->voxels) return travel_voxels_mm(body, point_mm, direction, water_mm);
+	/* Few positrons go farther than 4 times their way in water, and few shapes are that near. */
+	const double limit_mm = 4 * water_mm, path_mm = travel_shapes_mm(body, point_mm, direction, water_mm, limit_mm);
+	return path_mm <= limit_mm ? path_mm : travel_shapes_mm(body, point_mm, direction, water_mm, (double)INFINITY);
+}
+
 /* How far the shape reaches from its centre along a unit vector. */
 static double support(const iso_body_shape *shape, double x, double y, double z)
 {
@@ -196,6 +243,7 @@ static double support(const iso_body_shape *shape, double x, double y, double z)
 
 double iso_body_shape_reach_mm(const iso_body_shape *shape)
 {
+	if (shape->kind == ISO_SHAPE_VOXELS) return shape->reach_mm;
 	double reach = 0;
 	for (int i = 0; i < 360; i++) {
 		const double x = cos(i * PI / 180), y = sin(i * PI / 180);
@@ -207,6 +255,20 @@ double iso_body_shape_reach_mm(const iso_body_shape *shape)
 double iso_body_shape_axial_reach_mm(const iso_body_shape *shape)
 {
 	return fabs(shape->centre_mm[2]) + support(shape, 0, 0, 1);
+}
+
+void iso_body_shape_box(const iso_body *body, size_t shape, double box_mm[2][3])
+{
+	if (body->voxels) {
+		iso_body_voxels_box(body->voxels, shape, box_mm);
+		return;
+	}
+	const iso_body_shape *s = &body->shape[shape];
+	for (int a = 0; a < 3; a++) {
+		const double reach = support(s, a == 0, a == 1, a == 2);
+		box_mm[0][a] = s->centre_mm[a] - reach;
+		box_mm[1][a] = s->centre_mm[a] + reach;
+	}
 }
 
 /* Do the boxes around two shapes, along the axes, overlap? */
@@ -265,12 +327,21 @@ static double owned_fraction(const iso_body *body, size_t s)
 iso_status iso_body_create(const iso_phantom *phantom, iso_body *body, iso_error *err)
 {
 	*body = (iso_body){.shapes = 0};
-	if (phantom->shapes > MOST_SHAPES)
+	const size_t shapes = phantom->labels ? phantom->organs : phantom->shapes;
+	if (!phantom->labels && shapes > MOST_SHAPES)
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "use fewer shapes", "%zu shapes are more than the %d allowed",
-				phantom->shapes, MOST_SHAPES);
-	body->shape = calloc(phantom->shapes ? phantom->shapes : 1, sizeof *body->shape);
-	if (!body->shape) return iso_fail_memory(err, "a phantom", phantom->shapes * sizeof *body->shape);
-	body->shapes = phantom->shapes;
+				shapes, MOST_SHAPES);
+	body->shape = calloc(shapes ? shapes : 1, sizeof *body->shape);
+	if (!body->shape) return iso_fail_memory(err, "a phantom", shapes * sizeof *body->shape);
+	body->shapes = shapes;
+	if (phantom->labels) {
+		for (size_t s = 0; s < shapes; s++)
+			body->shape[s] = (iso_body_shape){.kind = ISO_SHAPE_VOXELS,
+							  .organ = (unsigned)s,
+							  .mu_per_mm = phantom->organ[s].mu_per_cm / 10,
+							  .density_g_ml = phantom->organ[s].density_g_per_ml};
+		return iso_body_voxels_create(phantom, body, err);
+	}
 	for (size_t s = 0; s < body->shapes; s++)
 		set_shape(&body->shape[s], &phantom->shape[s], &phantom->organ[phantom->shape[s].organ]);
 	return ISO_OK;
@@ -279,11 +350,12 @@ iso_status iso_body_create(const iso_phantom *phantom, iso_body *body, iso_error
 void iso_body_integrate(iso_body *body)
 {
 	for (size_t s = 0; s < body->shapes; s++)
-		body->shape[s].owned_ml = body->shape[s].whole_ml * owned_fraction(body, s);
+		body->shape[s].owned_ml = body->shape[s].whole_ml * (body->voxels ? 1 : owned_fraction(body, s));
 }
 
 void iso_body_free(iso_body *body)
 {
 	free(body->shape);
+	iso_body_voxels_free(body->voxels);
 	*body = (iso_body){.shapes = 0};
 }

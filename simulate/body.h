@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The analytic phantom as the photons see it: which shape owns a point, and how much matter a ray meets. */
+ * The phantom as the photons see it: which shape owns a point, and how much matter a ray meets. */
 #ifndef ISOTRACE_SIMULATE_BODY_H
 #define ISOTRACE_SIMULATE_BODY_H
 
@@ -11,18 +11,22 @@
 typedef struct iso_body_shape {
 	iso_shape_kind kind;
 	double centre_mm[3], to_unit[3][3], from_unit[3][3];
-	double bound_mm2;    /* square of the radius of a sphere about the centre that holds the shape */
-	double smallest_mm;  /* smallest half axis */
-	double whole_ml;     /* volume of the whole shape, not carved, in closed form */
-	double owned_ml;     /* what later shapes leave of it */
-	double mu_per_mm;    /* of its organ */
-	double density_g_ml; /* of its organ */
+	double bound_mm, bound_mm2; /* radius, and its square, of a sphere about the centre that holds the shape */
+	double smallest_mm;         /* smallest half axis */
+	double whole_ml;            /* volume of the whole shape, not carved, in closed form */
+	double owned_ml;            /* what later shapes leave of it */
+	double mu_per_mm;           /* of its organ */
+	double density_g_ml;        /* of its organ */
 	unsigned organ;
+	double reach_mm; /* of ISO_SHAPE_VOXELS: from the axis x = y = 0 */
 } iso_body_shape;
+
+typedef struct iso_body_voxels iso_body_voxels;
 
 typedef struct iso_body {
 	size_t shapes;
-	iso_body_shape *shape; /* owned */
+	iso_body_shape *shape;   /* owned */
+	iso_body_voxels *voxels; /* owned; NULL: analytic shapes. Else shape s is all voxels of organ s */
 } iso_body;
 
 /* Works out the frames. Free with iso_body_free. */
@@ -42,5 +46,7 @@ double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const 
 /* Largest distance of the shape from the axis x = y = 0, and from the plane z = 0. */
 double iso_body_shape_reach_mm(const iso_body_shape *shape);
 double iso_body_shape_axial_reach_mm(const iso_body_shape *shape);
+/* The box along the axes that holds a shape. */
+void iso_body_shape_box(const iso_body *body, size_t shape, double box_mm[2][3]);
 
 #endif

@@ -44,6 +44,50 @@ double iso_annulus_depth_mm(const iso_annulus *annulus, const iso_crossing *cros
 	return -log1p(-uniform * crossing->stopping) / annulus->mu_per_mm;
 }
 
+bool iso_annulus_meet(const iso_annulus *annulus, const double p[3], const double d[3], double *distance_mm)
+{
+	const double across2 = d[0] * d[0] + d[1] * d[1], half = annulus->half_length_mm;
+	const double rho2 = p[0] * p[0] + p[1] * p[1], inner2 = annulus->inner_mm * annulus->inner_mm;
+	if (fabs(p[2]) >= half) {
+		/* from beyond an end: to the plane of that end first */
+		if (p[2] * d[2] >= 0) return false;
+		const double plane = (copysign(half, p[2]) - p[2]) / d[2];
+		const double x = p[0] + plane * d[0], y = p[1] + plane * d[1], there2 = x * x + y * y;
+		if (there2 >= annulus->outer_mm * annulus->outer_mm) return false;
+		if (there2 >= inner2) {
+			*distance_mm = plane;
+			return true;
+		}
+	}
+	if (across2 < 1e-18) return false;
+	const double b = p[0] * d[0] + p[1] * d[1], inside = fmin(rho2 - inner2, 0);
+	const double entry = (-b + sqrt(b * b - across2 * inside)) / across2;
+	*distance_mm = entry;
+	return fabs(p[2] + entry * d[2]) < half;
+}
+
+double iso_annulus_leave(const iso_annulus *annulus, const double p[3], const double d[3], bool *inwards)
+{
+	const double across2 = d[0] * d[0] + d[1] * d[1], b = p[0] * d[0] + p[1] * d[1];
+	const double rho2 = p[0] * p[0] + p[1] * p[1];
+	double end = (double)INFINITY;
+	*inwards = false;
+	if (d[2] != 0) end = fmax((copysign(annulus->half_length_mm, d[2]) - p[2]) / d[2], 0);
+	if (across2 < 1e-18) return end;
+	const double outside = fmax(rho2 - annulus->inner_mm * annulus->inner_mm, 0);
+	const double at_inner = b * b - across2 * outside;
+	if (b < 0 && at_inner > 0) {
+		const double reach = outside / (-b + sqrt(at_inner));
+		if (reach < end) {
+			*inwards = true;
+			return reach;
+		}
+		return end;
+	}
+	const double inside = fmin(rho2 - annulus->outer_mm * annulus->outer_mm, 0);
+	return fmin(end, (-b + sqrt(b * b - across2 * inside)) / across2);
+}
+
 uint32_t iso_annulus_crystal(const iso_annulus *annulus, const double point_mm[3])
 {
 	const double ring = floor((point_mm[2] + annulus->half_length_mm) / annulus->ring_spacing_mm);
@@ -82,4 +126,14 @@ double iso_detector_energy_acceptance(const iso_simulated_detector *detector, do
 	}
 	return detector->photofraction * inside_window(detector, photon_kev) +
 	       (1 - detector->photofraction) * kept / weights;
+}
+
+bool iso_tof_bin(const iso_tof *tof, double difference_ps, int16_t *bin)
+{
+	*bin = 0;
+	if (tof->bins == 0) return true;
+	const double number = floor(difference_ps / tof->bin_ps + 0.5);
+	if (fabs(number) > 0.5 * (tof->bins - 1)) return false;
+	*bin = (int16_t)number;
+	return true;
 }

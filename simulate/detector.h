@@ -26,8 +26,18 @@ bool iso_annulus_cross(const iso_annulus *annulus, const double point_mm[3], con
 		       iso_crossing *crossing);
 /* Depth along the path of the first interaction, given that there is one; uniform in (0, 1). */
 double iso_annulus_depth_mm(const iso_annulus *annulus, const iso_crossing *crossing, double uniform);
+/* Distance to the crystals from a point of the bore, or beyond its ends from where the photon may meet their end faces or
+ * enter the bore; false: it misses them. */
+bool iso_annulus_meet(const iso_annulus *annulus, const double point_mm[3], const double direction[3],
+		      double *distance_mm);
+/* Distance from a point among the crystals to where the ray leaves them; *inwards: into the bore. */
+double iso_annulus_leave(const iso_annulus *annulus, const double point_mm[3], const double direction[3],
+			 bool *inwards);
 /* The crystal that holds a point of the annulus. */
 uint32_t iso_annulus_crystal(const iso_annulus *annulus, const double point_mm[3]);
+
+/* Time difference t0 - t1 to a bin, 0 without TOF; false when it lies beyond the last one. */
+bool iso_tof_bin(const iso_tof *tof, double difference_ps, int16_t *bin);
 
 /* Probability that the energy measured for a photon of photon_kev that interacted lies in the window. */
 double iso_detector_energy_acceptance(const iso_simulated_detector *detector, double photon_kev);

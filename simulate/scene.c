@@ -7,14 +7,18 @@
 #include "core/error.h"
 #include "simulate/body.h"
 #include "simulate/positron.h"
+#include "simulate/scene_electronics.h"
+#include "simulate/scene_materials.h"
 
 #define MM_PER_PS 0.299792458
 
 void iso_scene_free(iso_scene *scene)
 {
 	if (!scene) return;
+	for (size_t o = 0; scene->phantom.organ && o < scene->phantom.organs; o++) free(scene->phantom.organ[o].term);
 	free(scene->phantom.organ);
 	free(scene->phantom.shape);
+	iso_image_free(scene->phantom.labels);
 	free(scene);
 }
 
@@ -52,7 +56,7 @@ static iso_status check_detector(const iso_simulated_detector *d, iso_error *err
 			     d->energy_window_kev[0]);
 	if (!(d->energy_resolution >= 0 && d->energy_resolution < 1))
 		return wrong(err, "give FWHM / E between 0 and 1", "energy_resolution", d->energy_resolution);
-	if (!(d->photofraction >= 0 && d->photofraction <= 1))
+	if (!d->crystal_material[0] && !(d->photofraction >= 0 && d->photofraction <= 1))
 		return wrong(err, "give a fraction between 0 and 1", "photofraction", d->photofraction);
 	if (!(d->time_resolution_ps >= 0) || !isfinite(d->time_resolution_ps))
 		return wrong(err, "give a number >= 0", "time_resolution_ps", d->time_resolution_ps);
@@ -65,10 +69,46 @@ static iso_status check_detector(const iso_simulated_detector *d, iso_error *err
 	return ISO_OK;
 }
 
+/* Percent_id_per_g from the terms, and that it does not fall below zero during the scan: looked at in 1000 moments, which is
+ * fine enough for sums of exponentials with half-lives above a hundredth of the scan. */
+static iso_status prepare_courses(iso_scene *scene, iso_error *err)
+{
+	enum { MOMENTS = 1000 };
+	const double waited_s = scene->start_utc_s - scene->injection_utc_s;
+	for (size_t o = 0; o < scene->phantom.organs; o++) {
+		iso_phantom_organ *organ = &scene->phantom.organ[o];
+		double largest = 0;
+		for (size_t k = 0; k < organ->terms; k++) {
+			const iso_uptake_term *term = &organ->term[k];
+			if (!isfinite(term->percent_id_per_g) || !(term->half_life_s > 0))
+				return iso_fail(err, ISO_BAD_INPUT, NULL, "give half-lives > 0, or none for what stays",
+						"the time course of '%s' has %g %%ID/g with a half-life of %g s",
+						organ->name, term->percent_id_per_g, term->half_life_s);
+			largest = fmax(largest, fabs(term->percent_id_per_g));
+		}
+		for (int m = MOMENTS; m >= 0 && organ->terms; m--) {
+			const double time_s = waited_s + scene->duration_s * m / MOMENTS;
+			double sum = 0;
+			for (size_t k = 0; k < organ->terms; k++)
+				sum += organ->term[k].percent_id_per_g * exp2(-time_s / organ->term[k].half_life_s);
+			if (sum < -1e-9 * largest)
+				return iso_fail(err, ISO_BAD_INPUT, NULL,
+						"give terms whose sum stays >= 0 during the scan",
+						"the uptake of '%s' is %g %%ID/g at %g s after the injection",
+						organ->name, sum, time_s);
+			organ->percent_id_per_g = fmax(sum, 0);
+		}
+	}
+	return ISO_OK;
+}
+
 static iso_status check_phantom(const iso_phantom *phantom, iso_error *err)
 {
-	if (phantom->organs == 0 || phantom->shapes == 0)
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "give at least one organ and one shape",
+	if (phantom->labels && phantom->shapes)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "leave one of them out",
+				"the phantom has shapes and a label volume");
+	if (phantom->organs == 0 || (phantom->shapes == 0 && !phantom->labels))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "give at least one organ, and a shape or a label volume",
 				"the phantom is empty");
 	for (size_t o = 0; o < phantom->organs; o++) {
 		const iso_phantom_organ *organ = &phantom->organ[o];
@@ -87,7 +127,7 @@ static iso_status check_phantom(const iso_phantom *phantom, iso_error *err)
 				return iso_fail(err, ISO_BAD_INPUT, NULL, "give each organ its own name and label",
 						"organs '%s' and '%s' share a name or a label",
 						phantom->organ[other].name, organ->name);
-		bool shaped = false;
+		bool shaped = phantom->labels != NULL;
 		for (size_t s = 0; s < phantom->shapes; s++) shaped |= phantom->shape[s].organ == o;
 		if (!shaped)
 			return iso_fail(err, ISO_BAD_INPUT, NULL, "add a shape for it, or remove it",
@@ -151,11 +191,14 @@ iso_status iso_scene_prepare(iso_scene *scene, iso_error *err)
 	const iso_nuclide *nuclide = NULL;
 	iso_positron_range range;
 	iso_ring_description *rings = &scene->detector.rings;
+	iso_status status = iso_scene_prepare_materials(scene, err);
 	if (isnan(rings->mean_depth_mm))
 		rings->mean_depth_mm = mean_depth_mm(rings->attenuation_per_mm, rings->crystal_size_mm[2]);
-	iso_status status = check_detector(&scene->detector, err);
-	if (status == ISO_OK) status = check_phantom(&scene->phantom, err);
+	if (status == ISO_OK) status = check_detector(&scene->detector, err);
+	if (status == ISO_OK) status = iso_scene_check_electronics(scene, err);
 	if (status == ISO_OK) status = check_times(scene, err);
+	if (status == ISO_OK) status = prepare_courses(scene, err);
+	if (status == ISO_OK) status = check_phantom(&scene->phantom, err);
 	if (status == ISO_OK) status = iso_nuclide_find(scene->nuclide, NULL, &nuclide, err);
 	if (status == ISO_OK && !isfinite(nuclide->positron_mean_kev))
 		status =
@@ -186,7 +229,8 @@ iso_status iso_scene_prepare(iso_scene *scene, iso_error *err)
 	}
 	iso_body_free(&body);
 	double activity_bq = 0;
-	for (size_t o = 0; o < scene->phantom.organs; o++) activity_bq += organs[o].activity_bq;
+	for (size_t o = 0; o < scene->phantom.organs; o++)
+		activity_bq += organs[o].terms ? 1 : organs[o].activity_bq; /* an uptake may rise from zero */
 	if (status == ISO_OK && !(activity_bq > 0))
 		status =
 		    iso_fail(err, ISO_BAD_INPUT, NULL, "give an organ an uptake, and a scan before all has decayed",
@@ -216,6 +260,14 @@ iso_status iso_scene_scanner(const iso_scene *scene, iso_scanner **out, iso_erro
 	scanner->rule.max_axial_difference_mm = scene->detector.max_axial_difference_mm;
 	scanner->tof = tof_of(&scene->detector);
 	scanner->coincidence_window_ns = scene->detector.coincidence_window_ns;
+	const iso_simulated_electronics *electronics = &scene->electronics;
+	if (electronics->on && electronics->dead_time != ISO_SIMULATED_NO_DEAD_TIME) {
+		scanner->dead_time_model = electronics->dead_time == ISO_SIMULATED_PARALYZABLE
+					       ? ISO_DEAD_TIME_PARALYZABLE
+					       : ISO_DEAD_TIME_NON_PARALYZABLE;
+		scanner->dead_time_ns = electronics->dead_time_ns;
+	}
+	memcpy(scanner->block_crystals, scene->detector.block_crystals, sizeof scanner->block_crystals);
 	scanner->calibration_factor = scene->calibration_factor;
 	scanner->calibration_uncertainty = scene->calibration_uncertainty;
 	return ISO_OK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "simulate/body_voxels.h"
 #include "simulate/draw.h"
 
 #define TWO_PI         6.283185307179586
@@ -23,24 +24,44 @@ void iso_transport_free(iso_transport *transport)
 	if (!transport) return;
 	iso_body_free(&transport->body);
 	iso_scanner_free(transport->scanner);
-	free(transport->shape_cumulative);
+	iso_source_free(transport->source);
+	iso_matter_free(transport->matter);
+	free(transport->crystal);
+	free(transport->lutetium);
 	free(transport);
 }
 
-static iso_status set_source(iso_transport *t, iso_error *err)
+/* The smallest deposit that six standard deviations of the energy lift over the threshold. */
+static double least_kev(const iso_simulated_detector *detector, double threshold_kev)
 {
-	const iso_phantom *phantom = &t->scene->phantom;
-	t->shape_cumulative = calloc(t->body.shapes, sizeof *t->shape_cumulative);
-	if (!t->shape_cumulative) return iso_fail_memory(err, "a phantom", t->body.shapes * sizeof(double));
-	double sum = 0;
-	for (size_t s = 0; s < t->body.shapes; s++) {
-		const iso_phantom_organ *organ = &phantom->organ[t->body.shape[s].organ];
-		sum += organ->activity_bq / organ->volume_ml * t->body.shape[s].whole_ml;
-		t->shape_cumulative[s] = sum;
+	const double b = 6 * detector->energy_resolution / FWHM_PER_SIGMA * sqrt(511.0);
+	const double root = 0.5 * (-b + sqrt(b * b + 4 * threshold_kev)); /* E + b sqrt(E) = threshold */
+	return root * root;
+}
+
+static iso_status set_photons(iso_transport *t, const char *nuclide, iso_error *err)
+{
+	const iso_scene *scene = t->scene;
+	const iso_simulated_detector *detector = &scene->detector;
+	iso_status status = ISO_OK;
+	for (int a = 0; a < 2; a++)
+		t->block_crystals[a] = detector->block_crystals[a] ? detector->block_crystals[a] : 1;
+	t->single_sigma_s = 1e-12 * t->time_sigma_ps / sqrt(2.0);
+	t->threshold_kev =
+	    isnan(scene->electronics.trigger_kev) ? detector->energy_window_kev[0] : scene->electronics.trigger_kev;
+	t->least_kev = fmax(least_kev(detector, t->threshold_kev), ISO_MATERIAL_LOWEST_KEV);
+	if (scene->attenuation) status = iso_matter_create(&scene->phantom, &t->body, &t->matter, err);
+	if (status == ISO_OK && detector->crystal_material[0]) {
+		status = iso_material_create(detector->crystal_material, &t->crystal, err);
+		if (status == ISO_OK) t->crystal_g_mm_cm3 = t->crystal->density_g_ml / 10;
 	}
-	for (size_t s = 0; s < t->body.shapes; s++) t->shape_cumulative[s] /= sum;
-	for (size_t o = 0; o < phantom->organs; o++) t->activity_bq += phantom->organ[o].activity_bq;
-	return ISO_OK;
+	if (status == ISO_OK && scene->prompt_gammas) status = iso_decay_scheme_find(nuclide, &t->scheme, err);
+	if (status == ISO_OK && scene->lutetium_background) {
+		t->lutetium = malloc(sizeof *t->lutetium);
+		if (!t->lutetium) return iso_fail_memory(err, "the crystals' activity", sizeof *t->lutetium);
+		iso_lutetium_fill(t->lutetium);
+	}
+	return status;
 }
 
 iso_status iso_transport_create(const iso_scene *scene, iso_transport **out, iso_error *err)
@@ -61,12 +82,15 @@ iso_status iso_transport_create(const iso_scene *scene, iso_transport **out, iso
 	status = iso_body_create(&scene->phantom, &t->body, err);
 	if (status == ISO_OK) status = iso_scene_scanner(scene, &t->scanner, err);
 	if (status == ISO_OK && scene->positron_range) status = iso_positron_range_find(nuclide->name, &t->range, err);
-	if (status == ISO_OK) status = set_source(t, err);
+	if (status == ISO_OK) status = iso_source_create(scene, &t->body, t->decay_per_s, &t->source, err);
+	if (status == ISO_OK) status = set_photons(t, nuclide->name, err);
 	if (status != ISO_OK) {
 		iso_transport_free(t);
 		return status;
 	}
-	t->positrons_per_s = t->activity_bq * nuclide->branching_fraction;
+	t->activity_bq = iso_source_activity_bq(t->source, 0);
+	t->branching = nuclide->branching_fraction;
+	t->positrons_per_s = t->activity_bq * t->branching;
 	*out = t;
 	return ISO_OK;
 }
@@ -85,24 +109,36 @@ static void point_of_shape(const iso_body_shape *shape, iso_random *random, doub
 			      shape->from_unit[i][2] * u[2];
 }
 
-void iso_transport_emit(const iso_transport *t, iso_random *random, double point_mm[3])
+void iso_transport_decay_point(const iso_transport *t, iso_random *random, double time_s, double point_mm[3])
 {
 	/* A shape in proportion to concentration x whole volume and a uniform point of it, all drawn again when a later
 	 * shape owns the point: what remains has the density of the carved phantom. */
 	size_t s;
 	do {
-		const double u = draw_uniform(random);
-		for (s = 0; s + 1 < t->body.shapes && t->shape_cumulative[s] < u;) s++;
-		point_of_shape(&t->body.shape[s], random, point_mm);
+		s = iso_source_shape(t->source, time_s, draw_uniform(random));
+		if (t->body.voxels)
+			iso_body_voxels_point(t->body.voxels, s, random, point_mm);
+		else
+			point_of_shape(&t->body.shape[s], random, point_mm);
 	} while (iso_body_owner(&t->body, s + 1, point_mm) >= 0);
+}
+
+void iso_transport_annihilation_point(const iso_transport *t, iso_random *random, double point_mm[3])
+{
 	if (!t->scene->positron_range) return;
 	/* Straight on, until the matter on the way equals the distance in water: a positron that leaves the lung stops
 	 * soon behind its surface. */
 	const double water_mm = iso_positron_water_mm(&t->range, random);
-	const double z = 2 * draw_uniform(random) - 1, azimuth = TWO_PI * draw_uniform(random), rho = sqrt(1 - z * z);
-	const double direction[3] = {rho * cos(azimuth), rho * sin(azimuth), z};
+	double direction[3];
+	draw_direction(random, direction);
 	const double path_mm = iso_body_travel_mm(&t->body, point_mm, direction, water_mm);
 	for (int a = 0; a < 3; a++) point_mm[a] += path_mm * direction[a];
+}
+
+void iso_transport_emit(const iso_transport *t, iso_random *random, double time_s, double point_mm[3])
+{
+	iso_transport_decay_point(t, random, time_s, point_mm);
+	iso_transport_annihilation_point(t, random, point_mm);
 }
 
 /* The emission points, the azimuths and the cotangents of the polar angle for which photons meet the crystals. */
@@ -112,9 +148,9 @@ typedef struct beam {
 } beam;
 
 /* False: the annihilation lies outside the bore. */
-static bool begin_beam(const iso_transport *t, iso_random *random, beam *b)
+static bool begin_beam(const iso_transport *t, iso_random *random, double time_s, beam *b)
 {
-	iso_transport_emit(t, random, b->point_mm);
+	iso_transport_emit(t, random, time_s, b->point_mm);
 	const double azimuth = TWO_PI * draw_uniform(random), radius = t->annulus.inner_mm;
 	b->cosine = cos(azimuth);
 	b->sine = sin(azimuth);
@@ -186,16 +222,6 @@ void iso_transport_partner(const iso_transport *t, iso_random *random, const dou
 	for (int i = 0; i < 3; i++) second[i] /= norm;
 }
 
-bool iso_transport_tof_bin(const iso_transport *t, double difference_ps, int16_t *bin)
-{
-	*bin = 0;
-	if (t->scanner->tof.bins == 0) return true;
-	const double number = floor(difference_ps / t->scanner->tof.bin_ps + 0.5);
-	if (fabs(number) > 0.5 * (t->scanner->tof.bins - 1)) return false;
-	*bin = (int16_t)number;
-	return true;
-}
-
 /* Where a photon that interacts does so; returns the length of its flight. */
 static double stop(const iso_transport *t, iso_random *random, const double point_mm[3], const double direction[3],
 		   const iso_crossing *crossing, uint32_t *crystal)
@@ -207,12 +233,12 @@ static double stop(const iso_transport *t, iso_random *random, const double poin
 	return flight;
 }
 
-iso_fate iso_transport_pair(const iso_transport *t, iso_random *random, iso_event *event)
+iso_fate iso_transport_pair(const iso_transport *t, iso_random *random, double time_s, iso_event *event)
 {
 	beam b;
 	double low = 0, direction[2][3], flight[2];
 	iso_crossing crossing[2];
-	if (!begin_beam(t, random, &b)) return ISO_FATE_MISSED;
+	if (!begin_beam(t, random, time_s, &b)) return ISO_FATE_MISSED;
 	/* The band's share of all directions decides whether the pair can be seen at all, and the same number then places
 	 * it inside the band: every direction keeps its natural frequency. */
 	const double share = pair_band(t, &b, &low), u = iso_random_uniform(random);
@@ -236,7 +262,7 @@ iso_fate iso_transport_pair(const iso_transport *t, iso_random *random, iso_even
 	double blur[2];
 	draw_gaussian_pair(random, blur);
 	const double difference_ps = (flight[0] - flight[1]) / MM_PER_PS + t->time_sigma_ps * blur[0];
-	if (fabs(difference_ps) > t->half_window_ps || !iso_transport_tof_bin(t, difference_ps, &event->tof_bin))
+	if (fabs(difference_ps) > t->half_window_ps || !iso_tof_bin(&t->scanner->tof, difference_ps, &event->tof_bin))
 		return ISO_FATE_NOT_PAIRED;
 	return ISO_FATE_DETECTED;
 }
@@ -246,7 +272,7 @@ iso_fate iso_transport_single(const iso_transport *t, iso_random *random, uint32
 	beam b;
 	double low = 0, direction[3];
 	iso_crossing crossing;
-	if (!begin_beam(t, random, &b)) return ISO_FATE_MISSED;
+	if (!begin_beam(t, random, 0, &b)) return ISO_FATE_MISSED;
 	const double share = single_band(t, &b, &low), u = iso_random_uniform(random);
 	if (u >= share) return ISO_FATE_MISSED;
 	set_direction(&b, low + 2 * u, direction);
@@ -264,7 +290,7 @@ double iso_transport_single_weight(const iso_transport *t, iso_random *random)
 	beam b;
 	double low = 0, direction[3];
 	iso_crossing crossing;
-	if (!begin_beam(t, random, &b)) return 0;
+	if (!begin_beam(t, random, 0, &b)) return 0;
 	const double share = single_band(t, &b, &low);
 	if (!(share > 0)) return 0;
 	set_direction(&b, low + 2 * share * draw_uniform(random), direction);

@@ -73,6 +73,40 @@ static double sample_voxel(const painting *p, const double index[3], const size_
 	return p->majority ? best : sum / (SAMPLES * SAMPLES * SAMPLES);
 }
 
+/* A voxel of a voxelised phantom's truth: samples decide as in sample_voxel, but any organ may be met. */
+static double sample_labels(const painting *p, const double index[3], int *votes)
+{
+	const size_t organs = p->phantom->organs;
+	double sum = 0;
+	memset(votes, 0, (organs + 1) * sizeof *votes);
+	for (int n = 0; n < SAMPLES * SAMPLES * SAMPLES; n++) {
+		const double at[3] = {index[0] + (n % SAMPLES + 0.5) / SAMPLES - 0.5,
+				      index[1] + (n / SAMPLES % SAMPLES + 0.5) / SAMPLES - 0.5,
+				      index[2] + (n / (SAMPLES * SAMPLES) + 0.5) / SAMPLES - 0.5};
+		double point[3];
+		iso_grid_point_mm(&p->image->grid, at, point);
+		const int owner = iso_body_owner(p->body, 0, point);
+		votes[owner < 0 ? organs : (size_t)owner]++;
+		if (owner >= 0) sum += p->value[owner];
+	}
+	size_t most = organs;
+	for (size_t o = 0; o < organs; o++)
+		if (votes[o] > votes[most]) most = o;
+	const double best = most < organs ? p->value[most] : 0;
+	return p->majority ? best : sum / (SAMPLES * SAMPLES * SAMPLES);
+}
+
+static void paint_labels(const painting *p, size_t k, int *votes)
+{
+	const iso_grid *grid = &p->image->grid;
+	for (size_t j = 0; j < grid->size[1]; j++)
+		for (size_t i = 0; i < grid->size[0]; i++) {
+			const double index[3] = {(double)i, (double)j, (double)k};
+			p->image->voxels[i + grid->size[0] * (j + grid->size[1] * k)] =
+			    (float)sample_labels(p, index, votes);
+		}
+}
+
 static void paint_slice(const painting *p, size_t k)
 {
 	const iso_grid *grid = &p->image->grid;
@@ -107,7 +141,12 @@ iso_status iso_scene_truth(const iso_scene *scene, iso_truth what, iso_image **o
 	*out = NULL;
 	const size_t organs = scene->phantom.organs;
 	double *value = calloc(organs ? organs : 1, sizeof *value);
-	if (!value) return iso_fail_memory(err, "the truth", organs * sizeof *value);
+	int *votes = calloc(scene->phantom.labels ? scene->truth_grid.size[2] * (organs + 1) : 1, sizeof *votes);
+	if (!value || !votes) {
+		free(value);
+		free(votes);
+		return iso_fail_memory(err, "the truth", organs * sizeof *value);
+	}
 	for (size_t o = 0; o < organs; o++) {
 		const iso_phantom_organ *organ = &scene->phantom.organ[o];
 		value[o] = what == ISO_TRUTH_LABELS ? organ->label
@@ -125,9 +164,15 @@ iso_status iso_scene_truth(const iso_scene *scene, iso_truth what, iso_image **o
 				    .image = *out};
 		const ptrdiff_t slices = (ptrdiff_t)scene->truth_grid.size[2];
 #pragma omp parallel for schedule(dynamic)
-		for (ptrdiff_t k = 0; k < slices; k++) paint_slice(&p, (size_t)k);
+		for (ptrdiff_t k = 0; k < slices; k++) {
+			if (body.voxels)
+				paint_labels(&p, (size_t)k, votes + (size_t)k * (organs + 1));
+			else
+				paint_slice(&p, (size_t)k);
+		}
 	}
 	iso_body_free(&body);
 	free(value);
+	free(votes);
 	return status;
 }

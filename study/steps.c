@@ -63,22 +63,6 @@ static iso_status describe_convert(iso_job *job, json_t *facts, iso_error *err)
 	return iso_fact_number(facts, "start_utc_s", row->start_utc_s, err);
 }
 
-static iso_status append(void *self, const iso_event *events, size_t count, iso_error *err)
-{
-	return iso_listmode_append(self, events, count, err);
-}
-
-/* Fates of simulated events: all of them reach the file. */
-static iso_event_counts counts_of(const iso_simulation_counts *simulated)
-{
-	iso_event_counts counts;
-	memset(&counts, 0, sizeof counts);
-	counts.prompts = simulated->trues + simulated->randoms;
-	counts.delayeds = simulated->delayeds;
-	counts.records = counts.prompts + counts.delayeds;
-	return counts;
-}
-
 static iso_status simulate_into(iso_job *job, iso_scene *scene, const char *provenance, iso_error *err)
 {
 	iso_scanner *scanner = NULL;
@@ -91,14 +75,14 @@ static iso_status simulate_into(iso_job *job, iso_scene *scene, const char *prov
 	if (status == ISO_OK) status = iso_listmode_create(path, scanner, &acquisition, provenance, &writer, err);
 	iso_scanner_free(scanner);
 	if (status != ISO_OK) return status;
-	const iso_event_sink sink = {.write = append, .self = writer};
+	const iso_event_sink sink = iso_listmode_sink(writer);
 	iso_simulation_counts simulated;
 	status = iso_simulate(scene, &sink, job->options->threads, &job->progress, &simulated, err);
 	if (status != ISO_OK) {
 		iso_listmode_discard(writer);
 		return status;
 	}
-	const iso_event_counts counts = counts_of(&simulated);
+	const iso_event_counts counts = iso_simulation_event_counts(&simulated, scene->duration_s);
 	return iso_listmode_commit(writer, &counts, scene->duration_s, err);
 }
 

@@ -72,9 +72,32 @@ const iso_scanner *iso_events_scanner(const iso_events *events);
 const iso_acquisition *iso_events_acquisition(const iso_events *events);
 void iso_events_close(iso_events *events);
 
-/* Where a producer of events puts them, in time order. */
+/* What a simulation knows of an event and a scanner does not. No reconstruction reads it. */
+typedef enum iso_event_fate {
+	ISO_EVENT_TRUE = 0,     /* both photons of one annihilation, neither scattered in the body */
+	ISO_EVENT_SCATTERED,    /* the same, at least one scattered in the body */
+	ISO_EVENT_RANDOM,       /* of two decays, whatever they are; every delayed coincidence */
+	ISO_EVENT_PROMPT_GAMMA, /* of one decay of the tracer, at least one of them a gamma that came with it */
+	ISO_EVENT_BACKGROUND,   /* of one decay of the crystals' own activity */
+	ISO_EVENT_FATES
+} iso_event_fate;
+typedef struct iso_event_truth {
+	uint8_t fate;     /* iso_event_fate */
+	uint8_t scatters; /* in the body, of both photons; 255 = 255 or more */
+} iso_event_truth;
+
+struct iso_singles;
+
+/* Where a producer of events puts them, in time order. Calls come one at a time, but not always from the same thread. */
 typedef struct iso_event_sink {
-	iso_status (*write)(void *self, const iso_event *events, size_t count, iso_error *err);
+	/* truth: one per event, or NULL when the producer does not know. */
+	iso_status (*write)(void *self, const iso_event *events, const iso_event_truth *truth, size_t count,
+			    iso_error *err);
+	/* Once, after the last event, when the producer counts singles. NULL: nobody wants them. */
+	iso_status (*singles)(void *self, const struct iso_singles *singles, iso_error *err);
+	/* Once, after the last event, when the elements of the simulated scanner are not alike: their true relative
+	 * efficiencies, which belong to the truth and not to the scanner. NULL: nobody wants them. */
+	iso_status (*efficiencies)(void *self, const float *efficiency, iso_error *err);
 	void *self;
 } iso_event_sink;
 

@@ -25,8 +25,13 @@ typedef struct iso_listmode_writer iso_listmode_writer;
  * the events come from (may be NULL). */
 iso_status iso_listmode_create(const char *path, const iso_scanner *scanner, const iso_acquisition *acquisition,
 			       const char *provenance_json, iso_listmode_writer **out, iso_error *err);
-/* Events must come in time order. */
-iso_status iso_listmode_append(iso_listmode_writer *writer, const iso_event *events, size_t count, iso_error *err);
+/* Events must come in time order. truth: of every event of the file or (NULL) of none. */
+iso_status iso_listmode_append(iso_listmode_writer *writer, const iso_event *events, const iso_event_truth *truth,
+			       size_t count, iso_error *err);
+/* True efficiencies of the elements, for the truth and not for the scanner; once. */
+iso_status iso_listmode_set_true_efficiencies(iso_listmode_writer *writer, const float *efficiency, iso_error *err);
+/* A sink that appends to the file. */
+iso_event_sink iso_listmode_sink(iso_listmode_writer *writer);
 /* Writes the fate counts and the duration (acquisition.duration_s is replaced when duration_s is not NAN), closes
  * and renames. The writer is freed whatever happens. */
 iso_status iso_listmode_commit(iso_listmode_writer *writer, const iso_event_counts *counts, double duration_s,

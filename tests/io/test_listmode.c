@@ -148,8 +148,8 @@ static void what_may_not_be_written(void)
 	for (size_t n = 0; n < 5; n++) {
 		iso_listmode_writer *writer;
 		ISO_ASSERT_OK(iso_listmode_create(path, scanner, &acquisition, NULL, &writer, &err), err);
-		ISO_ASSERT_OK(iso_listmode_append(writer, &good, 1, &err), err);
-		CU_ASSERT_EQUAL(iso_listmode_append(writer, &wrong[n], 1, &err), ISO_BAD_USAGE);
+		ISO_ASSERT_OK(iso_listmode_append(writer, &good, NULL, 1, &err), err);
+		CU_ASSERT_EQUAL(iso_listmode_append(writer, &wrong[n], NULL, 1, &err), ISO_BAD_USAGE);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "event 1 "));
 		iso_listmode_discard(writer);
 	}
@@ -158,7 +158,7 @@ static void what_may_not_be_written(void)
 		iso_listmode_writer *writer;
 		const iso_event_counts counts = {.prompts = n ? 1 : 2};
 		ISO_ASSERT_OK(iso_listmode_create(path, scanner, &acquisition, NULL, &writer, &err), err);
-		ISO_ASSERT_OK(iso_listmode_append(writer, &good, 1, &err), err);
+		ISO_ASSERT_OK(iso_listmode_append(writer, &good, NULL, 1, &err), err);
 		CU_ASSERT_EQUAL(iso_listmode_commit(writer, &counts, n ? 0.001 : (double)NAN, &err), ISO_BAD_USAGE);
 	}
 	CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);

@@ -48,7 +48,7 @@ static iso_status write_file(const char *path, const iso_scanner *scanner, const
 	const iso_event event = {.time_ms = 8999, .element = {0, 70}};
 	iso_status status = iso_listmode_create(path, scanner, &acquisition, NULL, &writer, err);
 	if (status != ISO_OK) return status;
-	status = iso_listmode_append(writer, &event, 1, err);
+	status = iso_listmode_append(writer, &event, NULL, 1, err);
 	if (status == ISO_OK) status = iso_listmode_set_singles(writer, singles, err);
 	if (status == ISO_OK) return iso_listmode_commit(writer, NULL, 9, err);
 	iso_listmode_discard(writer);

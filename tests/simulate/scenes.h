@@ -58,9 +58,11 @@ typedef struct kept {
 	size_t count, room;
 } kept;
 
-static inline iso_status keep(void *self, const iso_event *events, size_t count, iso_error *err)
+static inline iso_status keep(void *self, const iso_event *events, const iso_event_truth *truth, size_t count,
+			      iso_error *err)
 {
 	(void)err;
+	(void)truth;
 	kept *k = self;
 	if (k->count + count > k->room) {
 		k->room = 2 * (k->count + count);

@@ -241,9 +241,9 @@ static void test_axial_rule(void)
 	ISO_ASSERT_NEAR(allowed[1], allowed[0], 5 * sqrt(allowed[0] + allowed[1]));
 }
 
-static iso_status full(void *self, const iso_event *events, size_t count, iso_error *err)
+static iso_status full(void *self, const iso_event *events, const iso_event_truth *truth, size_t count, iso_error *err)
 {
-	(void)self, (void)events, (void)count;
+	(void)self, (void)events, (void)truth, (void)count;
 	if (err) *err = (iso_error){.status = ISO_IO, .message = "disk full"};
 	return ISO_IO;
 }

@@ -109,6 +109,25 @@ def uptakes_from_a_table():
     refused(run(MOUSE, "-o", path("bad.lm.h5"), "--uptake", path("u.csv")), 3, "u.csv: line 2", "gizzard")
 
 
+@test
+def uptakes_that_change():
+    text = open(CYLINDER).read().replace("randoms: true", "randoms: false").replace(
+        "percent_id_per_g: 2}", "time_course: [{percent_id_per_g: 3, half_life_s: 60}, {percent_id_per_g: 1}]}")
+    with open(path("course.yaml"), "w") as file:
+        file.write(text.replace("scan_start_time: 2026-03-14T09:00:00Z", "scan_start_time: 2026-03-14T09:01:00Z"))
+    result = run(path("course.yaml"), "-o", path("c.lm.h5"), "--duration", "1", "--scale", "0.1", "--json")
+    assert result.returncode == 0, result.stderr
+    organ = json.loads(result.stdout)["organs"][0]
+    assert abs(organ["percent_id_per_g"] - 2.5) < 1e-9  # a half-life after the injection
+    assert organ["time_course"] == [{"percent_id_per_g": 3.0, "half_life_s": 60.0}, {"percent_id_per_g": 1.0, "half_life_s": None}]
+    broken("percent_id_per_g: 2}", "percent_id_per_g: 2, time_course: [{percent_id_per_g: 3, half_life_s: 60}]}", "time_course")
+    broken("percent_id_per_g: 2}", "time_course: [{percent_id_per_g: 3, half_life_s: 0}]}", "half-life of 0")
+    broken("percent_id_per_g: 2}", "time_course: [{percent_id_per_g: -3, half_life_s: 9}]}", "the uptake of 'cylinder' is -")
+    broken("percent_id_per_g: 2}", "time_course: [{half_life_s: 9}]}", "percent_id_per_g is missing")
+    broken("percent_id_per_g: 2}", "time_course: []}", "percent_id_per_g is missing")
+    broken("percent_id_per_g: 2}", "time_course: [{percent_id_per_g: 3, half_time_s: 9}]}", "half_time_s")
+
+
 def refused(result, code, *texts):
     assert result.returncode == code, (result.returncode, result.stderr)
     for text in texts:
