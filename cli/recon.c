@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/recon_scatter.h"
 #include "core/error.h"
 #include "core/file_hash.h"
 #include "core/stopwatch.h"
@@ -134,6 +135,7 @@ typedef struct arguments {
 	bool have_iterations, have_subsets, have_penalty, no_resume;
 	char cache_path[PATH_MAX], checkpoint_path[PATH_MAX];
 	iso_recon_times times;
+	cli_scatter scatter;
 	double start_s;    /* of the verb */
 	iso_status status; /* of the first value that is wrong */
 	iso_error err;
@@ -253,6 +255,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	arguments *a = state->input;
 	iso_recon_options *o = &a->recon;
 	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &a->scatter; return 0;
 	case 'o': a->output = arg; return 0;
 	case KEY_GRID: take_triple(a, "grid", arg, a->grid, &a->have_grid); return 0;
 	case KEY_VOXEL: take_triple(a, "voxel", arg, a->voxel, &a->have_voxel); return 0;
@@ -287,7 +290,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static const struct argp_child children[] = {{&cli_scatter_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
+    .children = children,
     .options = option_table,
     .parser = parse_option,
     .args_doc = "LISTMODE",
@@ -452,7 +457,10 @@ static iso_status prepare(arguments *a)
 		 a->centre[2]);
 	say(a, line);
 	status = choose_calibration(a);
-	return status == ISO_OK ? choose_randoms(a) : status;
+	if (status != ISO_OK) return status;
+	const char *scatter = cli_scatter_choose(&a->scatter, iso_events_acquisition(a->events), line, sizeof line);
+	if (scatter) say(a, scatter);
+	return choose_randoms(a);
 }
 
 static void print_result(const arguments *a, const iso_volume *v)
@@ -482,10 +490,10 @@ static void print_result(const arguments *a, const iso_volume *v)
 	(void)json_object_set_new(root, "corrections", corrections);
 	const iso_recon_times *t = &a->times;
 	(void)json_object_set_new(root, "seconds",
-				  json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "whole", iso_clock_s() - a->start_s,
-					    "reconstruction", t->whole_s, "sensitivity", t->sensitivity_s,
-					    "waiting_for_events", t->waiting_s, "forward", t->forward_s, "back",
-					    t->back_s));
+				  json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "whole", iso_clock_s() - a->start_s,
+					    "reconstruction", t->whole_s, "sensitivity", t->sensitivity_s, "scatter",
+					    t->scatter_s, "waiting_for_events", t->waiting_s, "forward", t->forward_s,
+					    "back", t->back_s));
 	(void)json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	json_decref(root);
@@ -561,7 +569,9 @@ int cli_recon(int argc, char **argv)
 	a.recon.replicates = 5;
 	a.recon.sensitivity_lines = 20000000;
 	a.recon.checkpoint_every_s = 2;
+	a.scatter.recon = &a.recon;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
+	keep(&a, a.scatter.status, &a.scatter.err);
 	if (a.status != ISO_OK) return cli_fail(&a.err);
 	if (!a.input) return cli_usage("recon", "name the list-mode to reconstruct");
 	if (!a.output) return cli_usage("recon", "say with -o FILE.nii.gz where to write");
