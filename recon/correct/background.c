@@ -31,11 +31,11 @@ struct iso_background {
 	double counts[ISO_TAIL_GROUPS];
 };
 
-/* What the image's resolution and the positrons' way may carry beyond the body's edge: two crystals, 3 mm at least. */
+/* What the image's resolution and the map's coarse voxels may carry beyond the body's edge: a crystal and a half, 3 mm at least. */
 static double margin_mm(const iso_scanner *s)
 {
 	const double width = fmax(s->element_size_mm[0], s->element_size_mm[1]);
-	return width > 0 ? fmax(2 * width, 3) : 6;
+	return width > 0 ? fmax(1.5 * width, 3) : 6;
 }
 
 static iso_status prepare_scatter(iso_background *b, iso_error *err)
@@ -51,6 +51,7 @@ static iso_status prepare_scatter(iso_background *b, iso_error *err)
 	if (status != ISO_OK) return status;
 	b->model.tof = &p->scanner->tof;
 	b->model.response = iso_energy_response_of(p->scanner, p->window_kev, p->resolution);
+	iso_coarse_detectors_look(b->detectors, p->scanner, &b->model.response, &b->model.points);
 	b->model.detectors = b->detectors;
 	b->model.mu = b->mu;
 	b->model.threads = p->threads;

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "isotrace/projector.h"
 
-enum { DEFAULT_ANGLES = 32, MOST_HEIGHTS = 12 };
+enum { DEFAULT_ANGLES = 48, MOST_HEIGHTS = 12 };
 static const double pi = 3.14159265358979323846;
 
 typedef struct extent {
@@ -85,6 +85,7 @@ static void place_element(const iso_coarse_detectors *d, const extent *e, const 
 	    .height = {(uint16_t)height, (uint16_t)(d->heights > 1 ? height + 1 : height)},
 	    .along_angle = (float)fmin(turns - floor(turns), 1),
 	    .along_height = (float)fmin(up - height, 1),
+	    .view = 1,
 	};
 }
 
@@ -97,19 +98,21 @@ iso_status iso_coarse_detectors_create(const iso_scanner *scanner, uint32_t angl
 	if (!d) return iso_fail_memory(err, "coarse detectors", sizeof *d);
 	d->angles = angles ? angles : DEFAULT_ANGLES;
 	d->heights = 1;
-	/* twice per radius: what is seen from there does not change faster */
+	/* three to a radius: what is seen from there does not change faster */
 	if (e.high_mm > e.low_mm)
-		d->heights = (uint32_t)fmin(fmax(ceil(2 * (e.high_mm - e.low_mm) / fmax(e.radius_mm, 1e-6)) + 1, 2),
+		d->heights = (uint32_t)fmin(fmax(ceil(3 * (e.high_mm - e.low_mm) / fmax(e.radius_mm, 1e-6)) + 1, 2),
 					    MOST_HEIGHTS);
 	d->count = d->angles * d->heights;
 	d->position_mm = malloc(d->count * sizeof *d->position_mm);
 	d->normal = malloc(d->count * sizeof *d->normal);
+	d->view = malloc(d->count * sizeof *d->view);
 	d->place = malloc(scanner->elements * sizeof *d->place);
-	if (!d->position_mm || !d->normal || !d->place) {
+	if (!d->position_mm || !d->normal || !d->view || !d->place) {
 		iso_coarse_detectors_free(d);
 		return iso_fail_memory(err, "coarse detectors", scanner->elements * sizeof *d->place);
 	}
 	const double rise = d->heights > 1 ? (e.high_mm - e.low_mm) / (d->heights - 1) : 0;
+	for (uint32_t n = 0; n < d->count; n++) d->view[n] = 1;
 	for (uint32_t a = 0; a < d->angles; a++)
 		for (uint32_t h = 0; h < d->heights; h++)
 			stand(scanner, e.radius_mm, (double)a / d->angles, e.low_mm + rise * h,
@@ -120,11 +123,49 @@ iso_status iso_coarse_detectors_create(const iso_scanner *scanner, uint32_t angl
 	return ISO_OK;
 }
 
+/* From every so-many-th point; 0 from behind. */
+static double look(const double position[3], const double normal[3], const iso_energy_response *response,
+		   const iso_image_points *points)
+{
+	const size_t step = points->count / 64 + 1;
+	double sum = 0, content = 0;
+	for (size_t n = step / 2; n < points->count; n += step) {
+		const iso_image_point *p = points->point + n;
+		double distance2 = 0, along = 0;
+		for (int k = 0; k < 3; k++) {
+			const double d = position[k] - p->at_mm[k];
+			distance2 += d * d;
+			along += d * normal[k];
+		}
+		content += p->content;
+		if (!(along > 1e-3 * sqrt(distance2))) continue;
+		const double cosine = along / sqrt(distance2);
+		sum += p->content * cosine / distance2 * iso_stopping(response, 1, cosine);
+	}
+	return content > 0 ? sum / content : 1;
+}
+
+void iso_coarse_detectors_look(iso_coarse_detectors *d, const iso_scanner *scanner, const iso_energy_response *response,
+			       const iso_image_points *points)
+{
+	for (uint32_t n = 0; n < d->count; n++) d->view[n] = look(d->position_mm[n], d->normal[n], response, points);
+#pragma omp parallel for schedule(static)
+	for (uint32_t e = 0; e < scanner->elements; e++) {
+		double position[3], normal[3];
+		for (size_t k = 0; k < 3; k++) {
+			position[k] = (double)scanner->position_mm[3 * (size_t)e + k];
+			normal[k] = (double)scanner->normal[3 * (size_t)e + k];
+		}
+		d->place[e].view = (float)look(position, normal, response, points);
+	}
+}
+
 void iso_coarse_detectors_free(iso_coarse_detectors *d)
 {
 	if (!d) return;
 	free(d->position_mm);
 	free(d->normal);
+	free(d->view);
 	free(d->place);
 	free(d);
 }
@@ -165,14 +206,19 @@ size_t iso_pair_table_values(const iso_pair_table *t)
 	return (size_t)t->detectors->count * t->detectors->count * t->times;
 }
 
-void iso_pair_table_mirror(iso_pair_table *t)
+void iso_pair_table_finish(iso_pair_table *t)
 {
 	const uint32_t detectors = t->detectors->count, times = t->times;
 	for (uint32_t a = 0; a < detectors; a++)
-		for (uint32_t b = a + 1; b < detectors; b++)
-			for (uint32_t n = 0; n < times; n++)
-				t->value[((size_t)b * detectors + a) * times + times - 1 - n] =
-				    t->value[((size_t)a * detectors + b) * times + n];
+		for (uint32_t b = a; b < detectors; b++) {
+			const double views = t->detectors->view[a] * t->detectors->view[b];
+			const float part = views > 0 ? (float)(1 / views) : 0;
+			for (uint32_t n = 0; n < times; n++) {
+				float *value = t->value + ((size_t)a * detectors + b) * times + n;
+				*value *= part;
+				if (b > a) t->value[((size_t)b * detectors + a) * times + times - 1 - n] = *value;
+			}
+		}
 }
 
 /* At a node of time. */
@@ -197,10 +243,11 @@ static double at_time(const iso_pair_table *t, const iso_net_place *a, const iso
 
 double iso_pair_table_at(const iso_pair_table *t, const iso_net_place *a, const iso_net_place *b, int tof_bin)
 {
-	if (t->times == 1) return at_time(t, a, b, 0);
+	const double views = (double)a->view * (double)b->view;
+	if (t->times == 1) return views * at_time(t, a, b, 0);
 	const int shifted = tof_bin + (int)(t->times / 2 * t->stride), stride = (int)t->stride;
 	if (shifted < 0 || shifted > (int)(t->times - 1) * stride) return 0;
 	const int time = shifted / stride, rest = shifted % stride;
 	const double low = at_time(t, a, b, (size_t)time);
-	return rest ? low + (at_time(t, a, b, (size_t)time + 1) - low) * rest / stride : low;
+	return views * (rest ? low + (at_time(t, a, b, (size_t)time + 1) - low) * rest / stride : low);
 }

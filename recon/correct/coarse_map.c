@@ -34,7 +34,7 @@ iso_status iso_coarse_map_create(const iso_grid *g, const float *values, size_t 
 	return ISO_OK;
 }
 
-size_t iso_ray_most(const iso_image *map)
+size_t iso_map_ray_most(const iso_image *map)
 {
 	double most = 3;
 	for (int k = 0; k < 3; k++) most += (double)map->grid.size[k];
@@ -62,7 +62,7 @@ static double at(const iso_image *map, const double index[3])
 }
 
 /* Between the middles of the border's voxels, where the map is 0. */
-static iso_ray clip(const iso_image *map, const double from[3], const double along[3], double length_mm)
+static iso_map_ray clip(const iso_image *map, const double from[3], const double along[3], double length_mm)
 {
 	double low = 0, high = length_mm, finest = (double)INFINITY;
 	for (int k = 0; k < 3; k++) {
@@ -70,22 +70,22 @@ static iso_ray clip(const iso_image *map, const double from[3], const double alo
 		const double last = first + map->grid.voxel_mm[k] * (double)(map->grid.size[k] - 1);
 		finest = fmin(finest, map->grid.voxel_mm[k] / fmax(fabs(along[k]), 1e-9));
 		if (fabs(along[k]) < 1e-9) {
-			if (first > 0 || last < 0) return (iso_ray){0};
+			if (first > 0 || last < 0) return (iso_map_ray){0};
 			continue;
 		}
 		low = fmax(low, fmin(first / along[k], last / along[k]));
 		high = fmin(high, fmax(first / along[k], last / along[k]));
 	}
-	if (!(high > low)) return (iso_ray){0};
+	if (!(high > low)) return (iso_map_ray){0};
 	/* about a sample for each voxel of the axis that the ray passes fastest */
 	const double samples = ceil((high - low) / finest);
-	return (iso_ray){.start_mm = low, .step_mm = (high - low) / samples, .samples = (size_t)samples};
+	return (iso_map_ray){.start_mm = low, .step_mm = (high - low) / samples, .samples = (size_t)samples};
 }
 
-iso_ray iso_ray_trace(const iso_image *map, const double from[3], const double along[3], double length_mm,
-		      float *sample)
+iso_map_ray iso_map_ray_trace(const iso_image *map, const double from[3], const double along[3], double length_mm,
+			      float *sample)
 {
-	const iso_ray ray = clip(map, from, along, length_mm);
+	const iso_map_ray ray = clip(map, from, along, length_mm);
 	for (size_t n = 0; n < ray.samples; n++) {
 		const double s = ray.start_mm + ((double)n + 0.5) * ray.step_mm;
 		double index[3];
@@ -96,9 +96,9 @@ iso_ray iso_ray_trace(const iso_image *map, const double from[3], const double a
 	return ray;
 }
 
-double iso_ray_integral(const iso_image *map, const double from[3], const double along[3], double length_mm)
+double iso_map_ray_integral(const iso_image *map, const double from[3], const double along[3], double length_mm)
 {
-	const iso_ray ray = clip(map, from, along, length_mm);
+	const iso_map_ray ray = clip(map, from, along, length_mm);
 	double sum = 0;
 	for (size_t n = 0; n < ray.samples; n++) {
 		const double s = ray.start_mm + ((double)n + 0.5) * ray.step_mm;

@@ -28,16 +28,16 @@ iso_status iso_image_points_create(const iso_image *image, size_t points, iso_im
 void iso_image_points_free(iso_image_points *points);
 
 /* A ray within a map: sample n stands for a piece of step_mm around start_mm + (n + 1/2) step_mm. */
-typedef struct iso_ray {
+typedef struct iso_map_ray {
 	double start_mm, step_mm;
 	size_t samples; /* 0: the ray misses the map */
-} iso_ray;
+} iso_map_ray;
 /* The most samples of any ray through the map. */
-size_t iso_ray_most(const iso_image *map);
-/* From `from` along the unit vector, length_mm far. sample: [iso_ray_most] */
-iso_ray iso_ray_trace(const iso_image *map, const double from_mm[3], const double along[3], double length_mm,
-		      float *sample);
+size_t iso_map_ray_most(const iso_image *map);
+/* From `from` along the unit vector, length_mm far. sample: [iso_map_ray_most] */
+iso_map_ray iso_map_ray_trace(const iso_image *map, const double from_mm[3], const double along[3], double length_mm,
+			      float *sample);
 /* value x mm. */
-double iso_ray_integral(const iso_image *map, const double from_mm[3], const double along[3], double length_mm);
+double iso_map_ray_integral(const iso_image *map, const double from_mm[3], const double along[3], double length_mm);
 
 #endif

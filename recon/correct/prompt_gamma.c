@@ -46,7 +46,7 @@ static void fill_sight(const simulation *s, const iso_image_point *point, uint32
 		cosine += along[k] * m->detectors->normal[detector][k];
 	}
 	if (!(cosine > 1e-3)) return;
-	const double depth = 0.1 * iso_ray_integral(m->mu, point->at_mm, along, distance);
+	const double depth = 0.1 * iso_map_ray_integral(m->mu, point->at_mm, along, distance);
 	double gamma = 0;
 	for (size_t n = 0; n < s->gammas; n++)
 		gamma += s->yield[n] * exp(-s->body[n] * depth) * iso_stopping(&m->response, s->crystal[n], cosine);
@@ -93,10 +93,10 @@ static void simulate(const simulation *s)
 				fill_sight(s, s->points.point + n, d, s->sights + n * detectors + d);
 #pragma omp for schedule(dynamic, 2)
 		for (uint32_t a = 0; a < detectors; a++)
-			for (uint32_t b = a + 1; b < detectors; b++)
+			for (uint32_t b = a; b < detectors; b++)
 				add_pair(s, a, b, value + ((size_t)a * detectors + b) * times);
 	}
-	iso_pair_table_mirror(s->table);
+	iso_pair_table_finish(s->table);
 }
 
 static iso_status weigh_gammas(simulation *s, iso_error *err)

@@ -104,7 +104,7 @@ static iso_status prepare_profiles(simulation *s, iso_error *err)
 }
 
 /* Samples onto places of s, each shared by its two neighbours; then the kernel. */
-static void fill_profile(const profiles *p, const iso_ray *ray, const float *sample, float *place, float *value)
+static void fill_profile(const profiles *p, const iso_map_ray *ray, const float *sample, float *place, float *value)
 {
 	memset(place, 0, p->places * sizeof *place);
 	for (size_t n = 0; n < ray->samples; n++) {
@@ -147,8 +147,8 @@ static void fill_leg(simulation *s, const iso_image_point *point, size_t slot, u
 	l->cosine = (float)cosine;
 	l->scattered = (float)(cosine / distance2);
 	l->unscattered = (float)(cosine / distance2 * iso_stopping(&m->response, 1, cosine));
-	l->depth = (float)(0.1 * iso_ray_integral(m->mu, point->at_mm, along, distance));
-	const iso_ray ray = iso_ray_trace(s->activity, point->at_mm, along, distance, work);
+	l->depth = (float)(0.1 * iso_map_ray_integral(m->mu, point->at_mm, along, distance));
+	const iso_map_ray ray = iso_map_ray_trace(s->activity, point->at_mm, along, distance, work);
 	double emission = 0;
 	for (size_t n = 0; n < ray.samples; n++) emission += (double)work[n];
 	l->emission = (float)(emission * ray.step_mm);
@@ -243,7 +243,7 @@ static void simulate(simulation *s)
 			for (uint32_t a = 0; a < detectors; a++) add_detector(s, a, first, count);
 		}
 	}
-	iso_pair_table_mirror(s->table);
+	iso_pair_table_finish(s->table);
 }
 
 iso_status iso_scatter_simulate(const iso_scatter_model *model, const iso_image *activity, iso_pair_table *table,
@@ -252,7 +252,7 @@ iso_status iso_scatter_simulate(const iso_scatter_model *model, const iso_image 
 	simulation s = {.model = model, .activity = activity, .table = table, .tof = iso_tof_kernel_of(model->tof)};
 	fill_angles(&model->response, &s.angles);
 	iso_status status = prepare_profiles(&s, err);
-	s.most = iso_ray_most(activity);
+	s.most = iso_map_ray_most(activity);
 	s.room = s.most + s.profiles.places;
 	if (status == ISO_OK) {
 		s.legs = malloc(POINTS_AT_ONCE * (size_t)model->detectors->count * sizeof *s.legs);

@@ -33,47 +33,61 @@ struct iso_tails {
 	double weight; /* pairs that a sample stands for */
 };
 
-/* Everything within `voxels` of a 1 along the axis becomes 1. */
-static void grow(iso_image *body, int axis, size_t voxels, float *line)
+static bool has_tissue(const iso_image *mu, const size_t at[3])
 {
-	const size_t *size = body->grid.size, n = size[axis];
-	const size_t step = axis == 0 ? 1 : axis == 1 ? size[0] : size[0] * size[1];
-	const size_t count = iso_grid_voxels(&body->grid);
-	for (size_t v = 0; v < count; v++) {
-		if (v / step % n != 0) continue; /* not where a line along the axis begins */
-		for (size_t i = 0; i < n; i++) line[i] = body->voxels[v + i * step];
-		for (size_t i = 0; i < n; i++) {
-			const size_t low = i > voxels ? i - voxels : 0, high = i + voxels < n ? i + voxels : n - 1;
-			for (size_t j = low; j <= high; j++)
-				if (line[j] > 0) body->voxels[v + i * step] = 1;
-		}
-	}
+	return (double)mu->voxels[at[0] + mu->grid.size[0] * (at[1] + mu->grid.size[1] * at[2])] > tissue_per_cm;
 }
 
-/* The map with room around it for the margin. */
+/* Tissue on all sides: what is within the margin of this voxel is so of its neighbours, too. The map's border is air. */
+static bool is_inner(const iso_image *mu, const size_t at[3])
+{
+	for (int k = 0; k < 3; k++)
+		for (int side = -1; side <= 1; side += 2) {
+			size_t beside[3] = {at[0], at[1], at[2]};
+			beside[k] += (size_t)side;
+			if (!has_tissue(mu, beside)) return false;
+		}
+	return true;
+}
+
+/* Marks a voxel at an index of the body's grid, and all around it within the margin. */
+static void mark(iso_image *body, const size_t at[3], const size_t reach[3], double margin_mm)
+{
+	const iso_grid *g = &body->grid;
+	for (size_t k = at[2] - reach[2]; k <= at[2] + reach[2]; k++)
+		for (size_t j = at[1] - reach[1]; j <= at[1] + reach[1]; j++)
+			for (size_t i = at[0] - reach[0]; i <= at[0] + reach[0]; i++) {
+				const double x = ((double)i - (double)at[0]) * g->voxel_mm[0],
+					     y = ((double)j - (double)at[1]) * g->voxel_mm[1],
+					     z = ((double)k - (double)at[2]) * g->voxel_mm[2];
+				if (x * x + y * y + z * z <= margin_mm * margin_mm)
+					body->voxels[i + g->size[0] * (j + g->size[1] * k)] = 1;
+			}
+}
+
+/* On the map's grid, with room around it for the margin. */
 static iso_status make_body(iso_tails *t, const iso_image *mu, double margin_mm, iso_error *err)
 {
 	iso_grid grid = mu->grid;
-	size_t more[3], longest = 0;
+	size_t reach[3];
 	for (int k = 0; k < 3; k++) {
-		more[k] = (size_t)ceil(margin_mm / grid.voxel_mm[k]);
-		grid.size[k] += 2 * more[k];
-		grid.origin_mm[k] -= (double)more[k] * grid.voxel_mm[k];
-		if (grid.size[k] > longest) longest = grid.size[k];
+		reach[k] = (size_t)ceil(margin_mm / grid.voxel_mm[k]);
+		grid.size[k] += 2 * reach[k];
+		grid.origin_mm[k] -= (double)reach[k] * grid.voxel_mm[k];
 	}
-	iso_status status = iso_image_create(&grid, ISO_UNIT_FRACTION, &t->body, err);
+	const iso_status status = iso_image_create(&grid, ISO_UNIT_FRACTION, &t->body, err);
 	if (status != ISO_OK) return status;
-	float *line = malloc(longest * sizeof *line);
-	if (!line) return iso_fail_memory(err, "the body's outline", longest * sizeof *line);
-	const size_t *in = mu->grid.size, *out = grid.size;
-	for (size_t k = 0; k < in[2]; k++)
-		for (size_t j = 0; j < in[1]; j++)
-			for (size_t i = 0; i < in[0]; i++)
-				if ((double)mu->voxels[i + in[0] * (j + in[1] * k)] > tissue_per_cm)
-					t->body->voxels[i + more[0] + out[0] * (j + more[1] + out[1] * (k + more[2]))] =
-					    1;
-	for (int k = 0; k < 3; k++) grow(t->body, k, more[k], line);
-	free(line);
+	const size_t *size = mu->grid.size;
+	for (size_t k = 0; k < size[2]; k++)
+		for (size_t j = 0; j < size[1]; j++)
+			for (size_t i = 0; i < size[0]; i++) {
+				const size_t from[3] = {i, j, k}, at[3] = {i + reach[0], j + reach[1], k + reach[2]};
+				if (!has_tissue(mu, from)) continue;
+				if (is_inner(mu, from))
+					t->body->voxels[at[0] + grid.size[0] * (at[1] + grid.size[1] * at[2])] = 1;
+				else
+					mark(t->body, at, reach, margin_mm);
+			}
 	return ISO_OK;
 }
 
