@@ -9,7 +9,7 @@
 #include "isotrace/projector.h"
 #include "recon/correct/compton.h"
 
-enum { POINTS = 800 };
+enum { POINTS = 300, KERNEL = 256 };
 static const double reference_mm2 = 100.0 * 100.0; /* of iso_pair_factor */
 static const double pi = 3.14159265358979323846;
 
@@ -25,6 +25,8 @@ typedef struct simulation {
 	size_t gammas;
 	double *yield, *body, *crystal; /* [gammas]: Y times the acceptance; attenuation over that at 511 keV */
 	iso_tof_kernel tof;
+	float kernel[KERNEL + 2]; /* a bin's probability, from 0 to where it is cut */
+	float reach_mm;           /* there */
 	iso_image_points points;
 	sight *sights; /* [points][detectors] */
 	iso_pair_table *table;
@@ -55,27 +57,44 @@ static void fill_sight(const simulation *s, const iso_image_point *point, uint32
 	to->gamma = (float)(gamma * cosine / distance2);
 }
 
+/* The probability of a bin by the distance of its middle, tabulated: pairs, points and bins are many. */
+static void fill_kernel(simulation *s)
+{
+	const double sigma = s->tof.sigma_mm, bin = s->tof.bin_mm, unit = sigma > 0 ? 1 / (sigma * sqrt(2)) : 0;
+	if (!(sigma > 0)) return;
+	s->reach_mm = (float)(s->tof.cut_sigmas * sigma + bin / 2);
+	for (int n = 0; n < KERNEL + 2; n++) {
+		const double v = (double)s->reach_mm * n / KERNEL;
+		s->kernel[n] = (float)(0.5 * (erf((v + bin / 2) * unit) - erf((v - bin / 2) * unit)));
+	}
+}
+
+static void add_times(const simulation *s, float rate, float middle_mm, float *value)
+{
+	const int times = (int)s->table->times, half = times / 2;
+	const float step_mm = (float)(s->table->stride * s->tof.bin_mm), scale = KERNEL / s->reach_mm;
+	const float low = ceilf((middle_mm - s->reach_mm) / step_mm),
+		    high = floorf((middle_mm + s->reach_mm) / step_mm);
+	const int first = low > (float)-half ? (int)low : -half, last = high < (float)half ? (int)high : half;
+	for (int t = first; t <= last; t++) {
+		const float at = fabsf((float)t * step_mm - middle_mm) * scale;
+		const int n = at < KERNEL ? (int)at : KERNEL;
+		value[t + half] += rate * (s->kernel[n] + (s->kernel[n + 1] - s->kernel[n]) * (at - (float)n));
+	}
+}
+
 static void add_pair(const simulation *s, uint32_t a, uint32_t b, float *value)
 {
 	const uint32_t detectors = s->model->detectors->count, times = s->table->times;
-	const double unit = times > 1 ? 1 / (s->tof.sigma_mm * sqrt(2)) : 0;
 	for (size_t n = 0; n < s->points.count; n++) {
 		const sight *from = s->sights + n * detectors + a, *to = s->sights + n * detectors + b;
-		const double rate = s->points.point[n].content *
-				    (double)(from->annihilation * to->gamma + to->annihilation * from->gamma);
+		const float rate = (float)s->points.point[n].content *
+				   (from->annihilation * to->gamma + to->annihilation * from->gamma);
 		if (!(rate > 0)) continue;
-		if (times == 1) {
-			*value += (float)rate;
-			continue;
-		}
-		const double middle = (double)(from->distance_mm - to->distance_mm) / 2;
-		for (uint32_t t = 0; t < times; t++) {
-			const double v = ((double)t - times / 2) * s->table->stride * s->tof.bin_mm - middle;
-			if (fabs(v) > s->tof.cut_sigmas * s->tof.sigma_mm + s->tof.bin_mm / 2) continue;
-			value[t] +=
-			    (float)(rate * 0.5 *
-				    (erf((v + s->tof.bin_mm / 2) * unit) - erf((v - s->tof.bin_mm / 2) * unit)));
-		}
+		if (times == 1)
+			*value += rate;
+		else
+			add_times(s, rate, (from->distance_mm - to->distance_mm) / 2, value);
 	}
 	for (uint32_t t = 0; t < times; t++) value[t] *= (float)(reference_mm2 / (4 * pi));
 }
@@ -119,6 +138,7 @@ iso_status iso_prompt_gamma_simulate(const iso_scatter_model *model, const iso_n
 {
 	simulation s = {.model = model, .table = table, .tof = iso_tof_kernel_of(model->tof)};
 	s.gamma = iso_nuclide_prompt_gammas(nuclide, &s.gammas);
+	fill_kernel(&s);
 	iso_status status = weigh_gammas(&s, err);
 	if (status == ISO_OK) status = iso_image_points_create(activity, POINTS, &s.points, err);
 	if (status == ISO_OK) {

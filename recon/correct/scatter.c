@@ -163,22 +163,31 @@ static float between(const float *value, float at)
 	return value[low] + (value[low + 1] - value[low]) * (at - (float)low);
 }
 
-/* Adds one leg pair's two terms, weighted, to the pair's values: the image before a in `weight_a`, before b in `weight_b`. */
+/* value[t] += weight x profile at `at` + t `step`, for those t that lie in it. */
+static void add_profile(const float *profile, float last, float weight, float at, float step, int times, float *value)
+{
+	const float from = step > 0 ? -at / step : (last - at) / step, to = step > 0 ? (last - at) / step : -at / step;
+	const int first = from > 0 ? (int)ceilf(from) : 0, end = to < (float)(times - 1) ? (int)floorf(to) : times - 1;
+	for (int t = first; t <= end; t++) {
+		const float where = at + (float)t * step;
+		const int low = where > 0 ? (int)where : 0; /* rounding may leave it just below */
+		value[t] += weight * (profile[low] + (profile[low + 1] - profile[low]) * (where - (float)low));
+	}
+}
+
+/* Adds one leg pair's two terms, weighted, to the pair's values: the image before a in `weight[0]`, before b in `weight[1]`. */
 static void add_times(const simulation *s, size_t slot, const uint32_t node[2], const leg *a, const leg *b,
 		      const float weight[2], float *value)
 {
 	const profiles *p = &s->profiles;
 	const size_t detectors = s->model->detectors->count;
-	const float *before_a = p->value + (slot * detectors + node[0]) * p->nodes,
-		    *before_b = p->value + (slot * detectors + node[1]) * p->nodes;
-	const uint32_t times = s->table->times;
-	const double middle = (double)(a->distance_mm - b->distance_mm) / 2;
-	const double zero = (double)(p->places - 1 + p->reach), last = (double)p->nodes - 1.001;
-	for (uint32_t t = 0; t < times; t++) {
-		const double u = (((double)t - times / 2) * s->table->stride * s->tof.bin_mm - middle) / p->step_mm;
-		if (zero + u > 0 && zero + u < last) value[t] += weight[0] * between(before_a, (float)(zero + u));
-		if (zero - u > 0 && zero - u < last) value[t] += weight[1] * between(before_b, (float)(zero - u));
-	}
+	const int times = (int)s->table->times;
+	const float per_step = 1 / (float)p->step_mm, step = (float)(s->table->stride * s->tof.bin_mm) * per_step;
+	const float zero = (float)(p->places - 1 + p->reach), last = (float)p->nodes - 1.01f;
+	/* u of the first node of time */
+	const float u = -(float)(times / 2) * step - (a->distance_mm - b->distance_mm) / 2 * per_step;
+	add_profile(p->value + (slot * detectors + node[0]) * p->nodes, last, weight[0], zero + u, step, times, value);
+	add_profile(p->value + (slot * detectors + node[1]) * p->nodes, last, weight[1], zero - u, -step, times, value);
 }
 
 /* The two terms' factors without E; false: this way nothing is measured. */

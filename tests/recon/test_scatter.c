@@ -439,6 +439,34 @@ static void prompt_gammas(void)
 	bench_close(&b);
 }
 
+/* With time of flight the bins add up, and lean to the end that the activity is nearer to. */
+static void prompt_gammas_with_tof(void)
+{
+	bench plain = bench_open(false), tof = bench_open(true);
+	iso_error err;
+	const iso_nuclide *nuclide;
+	ISO_ASSERT_OK(iso_nuclide_find("I-124", NULL, &nuclide, &err), err);
+	ISO_ASSERT_OK(iso_prompt_gamma_simulate(&plain.model, nuclide, plain.coarse_image, plain.table, &err), err);
+	ISO_ASSERT_OK(iso_prompt_gamma_simulate(&tof.model, nuclide, tof.coarse_image, tof.table, &err), err);
+	/* elements at +x and -x: the activity is 5 mm beside the axis, and the bins are 9 mm wide */
+	const iso_net_place *right = tof.detectors->place + 256, *left = tof.detectors->place + 256 + 32;
+	double sum = 0, moment = 0;
+	for (int bin = -5; bin <= 5; bin++) {
+		const double value = iso_pair_table_at(tof.table, left, right, bin);
+		sum += value;
+		moment += value * bin * 60 * half_c;
+		ISO_ASSERT_NEAR(value, iso_pair_table_at(tof.table, right, left, -bin), 1e-5 * value);
+	}
+	const double all =
+	    iso_pair_table_at(plain.table, plain.detectors->place + 256, plain.detectors->place + 288, 0);
+	CU_ASSERT(all > 0);
+	ISO_ASSERT_NEAR(sum, all, 2e-3 * all);
+	/* the nearer half of the activity has the larger solid angles at one end and the smaller at the other: less than a mm */
+	ISO_ASSERT_NEAR(moment / sum, active_x_mm, 1);
+	bench_close(&plain);
+	bench_close(&tof);
+}
+
 /* Every net interpolates what is linear along an end exactly, and covers elements of any table: here four panels. */
 static void panels(void)
 {
@@ -738,6 +766,7 @@ static const iso_test tests[] = {
     {"symmetries, and any number of threads", symmetries},
     {"TOF bins add up", bins_add_up},
     {"prompt gammas of a point", prompt_gammas},
+    {"prompt gammas with time of flight", prompt_gammas_with_tof},
     {"a net for panels", panels},
     {"scales from the tails", tail_fit},
     {"a scan with scatter becomes right", corrects},
