@@ -67,6 +67,7 @@ json_t *cli_event_facts(const iso_events *events, const iso_event_counts *c, boo
 	if (isfinite(a->energy_window_kev[0]) && isfinite(a->energy_window_kev[1]))
 		json_object_set_new(f, "energy_window_kev",
 				    json_pack("[f,f]", a->energy_window_kev[0], a->energy_window_kev[1]));
+	json_object_set_new(f, "energy_resolution", number_or_null(a->energy_resolution));
 	const iso_singles *singles = iso_events_singles(events);
 	if (singles)
 		json_object_set_new(f, "singles",

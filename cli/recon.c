@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/recon_detector.h"
 #include "cli/recon_grid.h"
+#include "cli/recon_scatter.h"
 #include "core/error.h"
 #include "core/file_hash.h"
 #include "core/stopwatch.h"
@@ -142,6 +143,7 @@ typedef struct arguments {
 	bool have_iterations, have_subsets, have_penalty, no_resume;
 	char cache_path[PATH_MAX], checkpoint_path[PATH_MAX];
 	iso_recon_times times;
+	cli_scatter scatter;
 	double start_s;    /* of the verb */
 	iso_status status; /* of the first value that is wrong */
 	iso_error err;
@@ -265,6 +267,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &a->detector;
 		state->child_inputs[1] = &a->attenuation;
+		state->child_inputs[2] = &a->scatter;
 		return 0;
 	case 'o': a->output = arg; return 0;
 	case KEY_GRID: take_triple(a, "grid", arg, a->wish.grid, &a->wish.have_grid); return 0;
@@ -302,6 +305,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const struct argp_child children[] = {{&cli_recon_detector_argp, 0, NULL, 3},
 					    {&cli_attenuation_argp, 0, "Attenuation, instead of --mu:", 4},
+					    {&cli_scatter_argp, 0, NULL, 0},
 					    {0}};
 
 static const struct argp argp = {
@@ -440,7 +444,10 @@ static iso_status prepare(arguments *a)
 		a->recon.mu_source = iso_mu_text(&facts, a->mu_source);
 	}
 	status = choose_calibration(a);
-	return status == ISO_OK ? choose_randoms(a) : status;
+	if (status != ISO_OK) return status;
+	const char *scatter = cli_scatter_choose(&a->scatter, iso_events_acquisition(a->events), line, sizeof line);
+	if (scatter) say(a, scatter);
+	return choose_randoms(a);
 }
 
 static void print_result(const arguments *a, const iso_volume *v)
@@ -470,10 +477,10 @@ static void print_result(const arguments *a, const iso_volume *v)
 	(void)json_object_set_new(root, "corrections", corrections);
 	const iso_recon_times *t = &a->times;
 	(void)json_object_set_new(root, "seconds",
-				  json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "whole", iso_clock_s() - a->start_s,
-					    "reconstruction", t->whole_s, "sensitivity", t->sensitivity_s,
-					    "waiting_for_events", t->waiting_s, "forward", t->forward_s, "back",
-					    t->back_s));
+				  json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "whole", iso_clock_s() - a->start_s,
+					    "reconstruction", t->whole_s, "sensitivity", t->sensitivity_s, "scatter",
+					    t->scatter_s, "waiting_for_events", t->waiting_s, "forward", t->forward_s,
+					    "back", t->back_s));
 	(void)json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	json_decref(root);
@@ -552,7 +559,9 @@ int cli_recon(int argc, char **argv)
 	a.recon.sensitivity_lines = 20000000;
 	a.recon.checkpoint_every_s = 2;
 	a.detector.recon = &a.recon;
+	a.scatter.recon = &a.recon;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
+	keep(&a, a.scatter.status, &a.scatter.err);
 	if (a.status != ISO_OK) return cli_fail(&a.err);
 	if (a.detector.status != ISO_OK) return cli_fail(&a.detector.err);
 	if (!a.input) return cli_usage("recon", "name the list-mode to reconstruct");

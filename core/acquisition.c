@@ -24,6 +24,7 @@ iso_acquisition iso_acquisition_unknown(void)
 	    .injection_utc_s = (double)NAN,
 	    .injected_activity_bq = (double)NAN,
 	    .energy_window_kev = {(double)NAN, (double)NAN},
+	    .energy_resolution = (double)NAN,
 	    .half_life_s = (double)NAN,
 	    .branching_fraction = (double)NAN,
 	};

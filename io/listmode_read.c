@@ -199,6 +199,7 @@ static iso_status read_acquisition(native *self, iso_acquisition *a, iso_error *
 		       {"injected_activity_bq", &a->injected_activity_bq, 1},
 		       {"half_life_s", &a->half_life_s, 1},
 		       {"branching_fraction", &a->branching_fraction, 1},
+		       {"energy_resolution", &a->energy_resolution, 1},
 		       {"energy_window_kev", a->energy_window_kev, 2}};
 	iso_status status = modality(self, group, &a->modality, err);
 	for (size_t t = 0; status == ISO_OK && t < sizeof texts / sizeof *texts; t++)
@@ -210,6 +211,8 @@ static iso_status read_acquisition(native *self, iso_acquisition *a, iso_error *
 	H5Gclose(group);
 	if (status == ISO_OK && (a->duration_s < 0 || a->duration_s > 4.3e6 || isinf(a->duration_s)))
 		status = bad(self, err, "duration_s of /acquisition is outside 0 ... 4.3e6 s");
+	if (status == ISO_OK && (a->energy_resolution < 0 || a->energy_resolution >= 1))
+		status = bad(self, err, "energy_resolution of /acquisition is outside 0 ... 1");
 	self->duration_s = a->duration_s;
 	return status;
 }

@@ -168,7 +168,8 @@ static bool put_acquisition(hid_t file, const iso_acquisition *a)
 		    put_known(group, "duration_s", a->duration_s) &&
 		    put_known(group, "injected_activity_bq", a->injected_activity_bq) &&
 		    put_known(group, "half_life_s", a->half_life_s) &&
-		    put_known(group, "branching_fraction", a->branching_fraction);
+		    put_known(group, "branching_fraction", a->branching_fraction) &&
+		    put_known(group, "energy_resolution", a->energy_resolution);
 	if (good && isfinite(a->energy_window_kev[0] + a->energy_window_kev[1]))
 		good = iso_hdf5_put_double(group, "energy_window_kev", a->energy_window_kev, 2);
 	H5Gclose(group);

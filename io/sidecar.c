@@ -45,6 +45,7 @@ static const number_field acquisition_numbers[] = {
     NUMBER("injected_activity_bq", acquisition.injected_activity_bq),
     NUMBER("energy_window_low_kev", acquisition.energy_window_kev[0]),
     NUMBER("energy_window_high_kev", acquisition.energy_window_kev[1]),
+    NUMBER("energy_resolution", acquisition.energy_resolution),
     NUMBER("half_life_s", acquisition.half_life_s),
     NUMBER("branching_fraction", acquisition.branching_fraction),
     {NULL, 0},

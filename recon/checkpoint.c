@@ -19,10 +19,11 @@
 #include "core/pair_components.h"
 #include "isotrace/singles.h"
 #include "isotrace/version.h"
+#include "recon/checks.h"
 #include "recon/sheaf.h"
 
 /* To be raised whenever the same options give other bits. */
-static const uint64_t algorithm_version = 2;
+static const uint64_t algorithm_version = 3;
 /* An image that took less is not worth a file. */
 static const double short_s = 0.5;
 enum { STATE_FLOATS = (sizeof(iso_solution) + sizeof(float) - 1) / sizeof(float) };
@@ -91,9 +92,10 @@ static iso_status hash_events(iso_hash *hash, iso_events *events, iso_error *err
 static void hash_options(iso_hash *hash, const iso_recon_options *o)
 {
 	iso_hash_grid(hash, &o->grid);
-	const uint64_t whole[] = {o->algorithm,         o->iterations,       o->subsets,       o->positron_range,
-				  o->randoms,           o->decay_correction, o->replicates,    o->frames,
-				  o->sensitivity_lines, o->mu != NULL,       o->frame != NULL, o->nuclide != NULL};
+	const uint64_t whole[] = {o->algorithm,         o->iterations,       o->subsets,         o->positron_range,
+				  o->randoms,           o->decay_correction, o->replicates,      o->frames,
+				  o->sensitivity_lines, o->mu != NULL,       o->frame != NULL,   o->nuclide != NULL,
+				  o->scatter,           o->scatter_scale,    o->scatter_updates, o->prompt_gammas};
 	const double numbers[] = {o->beta_mm2, o->gamma, o->relaxation, o->stop_change, o->psf_fwhm_mm};
 	for (size_t n = 0; n < sizeof whole / sizeof *whole; n++) iso_hash_u64(hash, whole[n]);
 	for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) iso_hash_double(hash, numbers[n]);
@@ -133,6 +135,11 @@ static iso_status find_fingerprint(iso_events *events, const iso_recon_options *
 	iso_hash_text(&hash, scanner);
 	iso_hash_double(&hash, iso_events_acquisition(events)->duration_s);
 	hash_options(&hash, options);
+	if (options->scatter != ISO_SCATTER_NONE) {
+		const iso_energy_facts energy = iso_recon_energy(iso_events_acquisition(events), options);
+		for (int n = 0; n < 2; n++) iso_hash_double(&hash, energy.window_kev[n]);
+		iso_hash_double(&hash, energy.resolution);
+	}
 	iso_status status = ISO_OK;
 	if (options->events_id)
 		iso_hash_text(&hash, options->events_id);
@@ -170,17 +177,23 @@ void iso_recon_checkpoint_remove(const char *folder)
 	(void)rmdir(folder); /* fails when it holds other things, or is not there: as it should be */
 }
 
-iso_status iso_checkpoint_open(iso_events *events, const iso_recon_options *options, iso_checkpoint *out,
-			       iso_error *err)
+static size_t floats_of(const iso_checkpoint *c)
+{
+	return c->voxels + STATE_FLOATS + c->more_count;
+}
+
+iso_status iso_checkpoint_open(iso_events *events, const iso_recon_options *options, float *more, size_t more_count,
+			       iso_checkpoint *out, iso_error *err)
 {
 	*out = (iso_checkpoint){.folder = options->checkpoint,
 				.every_s = options->checkpoint_every_s,
 				.voxels = iso_grid_voxels(&options->grid),
+				.more = more,
+				.more_count = more_count,
 				.progress = options->progress};
 	if (!out->folder) return ISO_OK;
-	out->packed = malloc((out->voxels + STATE_FLOATS) * sizeof *out->packed);
-	if (!out->packed)
-		return iso_fail_memory(err, "the checkpoint", (out->voxels + STATE_FLOATS) * sizeof *out->packed);
+	out->packed = malloc(floats_of(out) * sizeof *out->packed);
+	if (!out->packed) return iso_fail_memory(err, "the checkpoint", floats_of(out) * sizeof *out->packed);
 	const iso_status status = find_fingerprint(events, options, out->fingerprint, err);
 	if (status != ISO_OK) return status;
 	float begun;
@@ -213,9 +226,11 @@ void iso_checkpoint_load(iso_checkpoint *c, size_t image, const char *label, flo
 	c->image_s = now_s();
 	if (!c->begun) return;
 	find_key(c, image, key);
-	if (iso_cache_load(c->folder, key, c->packed, c->voxels + STATE_FLOATS)) {
+	if (iso_cache_load(c->folder, key, c->packed, floats_of(c))) {
 		memcpy(x, c->packed, c->voxels * sizeof *x);
 		memcpy(solution, c->packed + c->voxels, sizeof *solution);
+		if (c->more_count)
+			memcpy(c->more, c->packed + c->voxels + STATE_FLOATS, c->more_count * sizeof *c->more);
 		note(c, "%sresumed after iteration %llu", label, (unsigned long long)solution->iterations);
 		return;
 	}
@@ -233,9 +248,10 @@ static iso_status write_entry(iso_checkpoint *c, size_t image, const iso_solutio
 	memset(c->packed + c->voxels, 0, STATE_FLOATS * sizeof *c->packed);
 	memcpy(c->packed, x, c->voxels * sizeof *x);
 	memcpy(c->packed + c->voxels, solution, sizeof *solution);
+	if (c->more_count) memcpy(c->packed + c->voxels + STATE_FLOATS, c->more, c->more_count * sizeof *c->more);
 	iso_status status = c->begun ? ISO_OK : iso_cache_store(c->folder, c->fingerprint, &mark, 1, err);
 	c->begun |= status == ISO_OK;
-	return status == ISO_OK ? iso_cache_store(c->folder, key, c->packed, c->voxels + STATE_FLOATS, err) : status;
+	return status == ISO_OK ? iso_cache_store(c->folder, key, c->packed, floats_of(c), err) : status;
 }
 
 void iso_checkpoint_keep(iso_checkpoint *c, size_t image, const iso_solution *solution, const float *x, bool last)

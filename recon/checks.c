@@ -42,6 +42,54 @@ static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
 	return ISO_OK;
 }
 
+iso_energy_facts iso_recon_energy(const iso_acquisition *facts, const iso_recon_options *o)
+{
+	iso_energy_facts energy = {.resolution =
+				       isnan(o->energy_resolution) ? facts->energy_resolution : o->energy_resolution};
+	const bool own = isnan(o->energy_window_kev[0]) || isnan(o->energy_window_kev[1]);
+	for (int n = 0; n < 2; n++) energy.window_kev[n] = own ? facts->energy_window_kev[n] : o->energy_window_kev[n];
+	return energy;
+}
+
+static iso_status check_energy(const iso_energy_facts *energy, iso_error *err)
+{
+	if (!(energy->window_kev[0] >= 0 && energy->window_kev[1] > energy->window_kev[0]))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "give --energy-window LOW,HIGH in keV, or --scatter none",
+				"scatter needs the energy window, which the list-mode does not state");
+	if (!(energy->window_kev[0] < 511 && energy->window_kev[1] > 511))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "give the window of the 511 keV events",
+				"the energy window of %g to %g keV lets no annihilation photon through",
+				energy->window_kev[0], energy->window_kev[1]);
+	if (!(energy->resolution > 0 && energy->resolution < 1))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "give --energy-resolution PERCENT, or --scatter none",
+				"scatter needs the energy resolution, which the list-mode does not state");
+	return ISO_OK;
+}
+
+static iso_status check_scatter(const iso_acquisition *facts, const iso_recon_options *o, iso_error *err)
+{
+	if ((int)o->scatter < ISO_SCATTER_NONE || o->scatter > ISO_SCATTER_SSS ||
+	    (int)o->scatter_scale < ISO_SCATTER_SCALE_TAILS || o->scatter_scale > ISO_SCATTER_SCALE_NONE)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "use iso_scatter_method and iso_scatter_scale",
+				"scatter method %d, scale %d", (int)o->scatter, (int)o->scatter_scale);
+	size_t gammas;
+	if (o->prompt_gammas && !iso_nuclide_prompt_gammas(o->nuclide, &gammas))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "leave --prompt-gamma out, or give --nuclide",
+				"the prompt gammas of %s are not known", o->nuclide ? o->nuclide->name : "no nuclide");
+	if (o->prompt_gammas && o->scatter == ISO_SCATTER_NONE)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "ask for scatter, too: --scatter sss",
+				"prompt gammas without scatter");
+	if (o->scatter == ISO_SCATTER_NONE) return ISO_OK;
+	if (o->scatter_updates < 1)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "give at least 1", "scatter of %u updates",
+				o->scatter_updates);
+	if (!o->mu)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "give --mu, or --scatter none",
+				"scatter needs the map of attenuation coefficients, which says what scatters");
+	const iso_energy_facts energy = iso_recon_energy(facts, o);
+	return check_energy(&energy, err);
+}
+
 static iso_status check_penalty(const iso_recon_options *o, iso_error *err)
 {
 	if (o->algorithm != ISO_ALGORITHM_BSREM) return ISO_OK;
@@ -153,6 +201,7 @@ iso_status iso_recon_check(iso_events *events, const iso_recon_options *options,
 		status = iso_fail(err, ISO_BAD_INPUT, NULL, "reconstruct PET list-mode", "the scanner's modality is %s",
 				  iso_modality_text(scanner->modality));
 	if (status == ISO_OK) status = check_mu(options->mu, err);
+	if (status == ISO_OK) status = check_scatter(iso_events_acquisition(events), options, err);
 	if (status == ISO_OK && options->positron_range && (!options->mu || !options->nuclide))
 		status = iso_fail(err, ISO_BAD_INPUT, NULL, options->mu ? "give --nuclide" : "give --mu",
 				  "the positron range needs the %s",

@@ -43,6 +43,7 @@ struct iso_event_store {
 	float *additive; /* [most_lines] */
 	void *replicate_memory;
 	iso_line_block view;
+	const float *factors; /* of the view; NULL: none */
 };
 
 iso_status iso_event_store_create(const iso_event_store_plan *plan, iso_event_store **out, iso_error *err)
@@ -331,14 +332,19 @@ iso_status iso_event_store_next(iso_event_store *s, const iso_line_block **out, 
 			arrays = part;
 			if (count == 0) continue;
 		}
-		status =
-		    s->plan.additive(s->plan.user, &s->view, block->weighted ? arrays.weight : NULL, s->additive, err);
+		s->factors = block->weighted ? arrays.weight : NULL;
+		status = s->plan.additive(s->plan.user, &s->view, s->factors, s->additive, err);
 		if (status != ISO_OK) return status;
 		*out = &s->view;
 		*additive = s->additive;
 		return ISO_OK;
 	}
 	return ISO_OK;
+}
+
+const float *iso_event_store_factors(const iso_event_store *s)
+{
+	return s->factors;
 }
 
 void iso_event_store_free(iso_event_store *s)

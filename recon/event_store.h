@@ -83,6 +83,8 @@ void iso_event_store_rewind(iso_event_store *store, unsigned subset);
 /* *block NULL: the end. Valid until the next call. */
 iso_status iso_event_store_next(iso_event_store *store, const iso_line_block **block, const float **additive,
 				iso_error *err);
+/* m_i of the block that iso_event_store_next gave last, valid as long; NULL: none were kept, all are > 0. */
+const float *iso_event_store_factors(const iso_event_store *store);
 /* Stops reading first. */
 void iso_event_store_free(iso_event_store *store);
 

@@ -16,6 +16,7 @@
 #include "isotrace/version.h"
 #include "recon/checkpoint.h"
 #include "recon/checks.h"
+#include "recon/correct/background.h"
 #include "recon/correct/detector.h"
 #include "recon/event_store.h"
 #include "recon/filter.h"
@@ -39,6 +40,9 @@ iso_recon_options iso_recon_options_default(void)
 				   .coincidence_window_ns = (double)NAN,
 				   .calibration_factor = (double)NAN,
 				   .calibration_uncertainty = (double)NAN,
+				   .scatter_updates = 2,
+				   .energy_window_kev = {(double)NAN, (double)NAN},
+				   .energy_resolution = (double)NAN,
 				   .randoms = ISO_RANDOMS_NONE};
 }
 
@@ -62,6 +66,9 @@ typedef struct job {
 	uint64_t *fan_sums; /* [elements] of the delayeds, where randoms come from them */
 	float *rates;       /* randoms; [elements], like the one below NULL without */
 	float *line_rates;  /* the same in the order of iso_columns.element */
+	iso_background *background;
+	iso_scatter_report scatter; /* the last one */
+	bool scattered;             /* there was one */
 	char label[128];
 	size_t image, frame;      /* numbers of the image at hand, over frames and their replicates, and of its frame */
 	double prompts, delayeds; /* used, all frames */
@@ -87,33 +94,24 @@ static void note(const job *j, const char *format, ...)
 	j->options->progress->note(j->options->progress->user, line);
 }
 
+static bool has_background(const iso_recon_options *o)
+{
+	return o->randoms != ISO_RANDOMS_NONE || o->scatter != ISO_SCATTER_NONE;
+}
+
 static iso_status factors(void *user, const iso_line_block *block, float *values, iso_error *err)
 {
 	const job *j = user;
 	/* Without a background the multiplicative factors cancel: only whether they are 0 matters. */
-	return iso_system_factors(j->system, block, j->options->randoms != ISO_RANDOMS_NONE, values, err);
+	return iso_system_factors(j->system, block, has_background(j->options), values, err);
 }
 
-/* b_i = r_i / (T m_i) of recon/likelihood.h. The randoms of a pair are spread evenly over its TOF bins: they know no place. */
 static iso_status additive_terms(void *user, const iso_line_block *block, const float *m, float *additive,
 				 iso_error *err)
 {
 	(void)err;
 	const job *j = user;
-	const double share = 1 / (j->scale_s * (j->scanner->tof.bins > 1 ? j->scanner->tof.bins : 1));
-	const int64_t sheaves = (int64_t)block->sheaves;
-#pragma omp parallel for num_threads(j->threads) schedule(dynamic, 512)
-	for (int64_t s = 0; s < sheaves; s++) {
-		const iso_sheaf *sheaf = block->sheaf + s;
-		const uint32_t *first = block->columns->first, a = first[sheaf->column[0]], b = first[sheaf->column[1]];
-		for (uint32_t n = sheaf->first; n < sheaf[1].first; n++) {
-			double r = 0;
-			if (j->line_rates)
-				r = (double)j->line_rates[a + block->row[n][0]] *
-				    (double)j->line_rates[b + block->row[n][1]] * share;
-			additive[n] = !m ? (float)r : m[n] > 0 ? (float)(r / (double)m[n]) : INFINITY;
-		}
-	}
+	iso_background_terms(j->background, block, m, j->scale_s, additive);
 	return ISO_OK;
 }
 
@@ -146,12 +144,14 @@ static void begin_frame(const job *j, const iso_frame *frame)
 		s.end_ms = (frame->start_s + frame->duration_s) * 1000 - 1e-6;
 	}
 	iso_event_store_begin(j->store, &s);
+	iso_background_forget(j->background);
 }
 
 /* Randoms of the selected events. */
 static iso_status find_randoms(const job *j, iso_error *err)
 {
 	iso_status status = ISO_OK;
+	iso_background_set_randoms(j->background, j->line_rates);
 	if (!j->rates) return ISO_OK;
 	if (j->fan_sums) {
 		iso_event_store_fan_sums(j->store, j->fan_sums);
@@ -172,12 +172,37 @@ static void worked(void *user, uint64_t lines)
 	if (progress && progress->work) progress->work(progress->user, j->worked, fmax(j->work, j->worked));
 }
 
+/* From the image after an iteration. */
+static iso_status update_scatter(job *j, const iso_solution *solution, const float *x, iso_error *err)
+{
+	const double start_s = iso_clock_s();
+	const iso_background_image from = {.grid = &j->options->grid,
+					   .store = j->store,
+					   .subsets = j->options->subsets,
+					   .x = x,
+					   .scale_s = j->scale_s,
+					   .prompts = (double)iso_event_store_counts(j->store).prompts,
+					   .explained = solution->explained};
+	const iso_status status = iso_background_update(j->background, &from, &j->scatter, err);
+	j->times.scatter_s += iso_clock_s() - start_s;
+	if (status != ISO_OK) return status;
+	j->scattered = true;
+	char text[160];
+	note(j, "%sscatter after iteration %llu: %s", j->label, (unsigned long long)solution->iterations,
+	     iso_scatter_report_text(&j->scatter, text, sizeof text));
+	return ISO_OK;
+}
+
 static iso_status iterated(void *user, const iso_solution *solution, const float *x, bool last, iso_error *err)
 {
-	(void)err;
 	job *j = user;
-	iso_checkpoint_keep(&j->checkpoint, j->image, solution, x, last);
-	return ISO_OK;
+	const iso_recon_options *o = j->options;
+	iso_status status = ISO_OK;
+	const bool whole = j->image % (1 + o->replicates) == 0;
+	if (o->scatter != ISO_SCATTER_NONE && whole && solution->iterations <= o->scatter_updates)
+		status = update_scatter(j, solution, x, err);
+	if (status == ISO_OK) iso_checkpoint_keep(&j->checkpoint, j->image, solution, x, last);
+	return status;
 }
 
 /* Lines to project in all images after the one at hand, which has so many prompts: for the time left. */
@@ -382,6 +407,17 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 	return status;
 }
 
+static void say_scatter(const job *j, iso_corrections *c)
+{
+	const iso_scatter_report *r = &j->scatter;
+	char scale[40] = "", gammas[32] = "";
+	if (j->scattered && (r->from_tails || r->from_total))
+		snprintf(scale, sizeof scale, ", x %.4g by %s", r->scale, r->from_tails ? "tails" : "total");
+	if (j->options->prompt_gammas)
+		snprintf(gammas, sizeof gammas, "; prompt gammas of %s", j->options->nuclide->name);
+	snprintf(c->scatter, sizeof c->scatter, "single-scatter simulation%s%s", scale, gammas);
+}
+
 static void say_corrections(const job *j, iso_corrections *c)
 {
 	const iso_recon_options *o = j->options;
@@ -392,6 +428,7 @@ static void say_corrections(const job *j, iso_corrections *c)
 	if (o->mu)
 		snprintf(c->attenuation, sizeof c->attenuation, "%s",
 			 o->mu_source ? o->mu_source : "mu map, line integrals");
+	if (o->scatter == ISO_SCATTER_SSS) say_scatter(j, c);
 	bool measured = false;
 	for (uint32_t e = 0; e < j->scanner->elements && !measured; e++)
 		measured = fabs((double)j->scanner->efficiency[e] - 1) > 1e-6;
@@ -458,6 +495,22 @@ static void compare_nuclide(const job *j)
 		     j->acquisition->half_life_s, n->name, n->half_life_s, n->source);
 }
 
+static iso_status create_background(job *j, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	const iso_energy_facts energy = iso_recon_energy(j->acquisition, o);
+	const iso_background_plan plan = {.scanner = j->detector.scanner,
+					  .columns = iso_system_columns(j->system),
+					  .scatter = o->scatter != ISO_SCATTER_NONE,
+					  .mu = j->mu,
+					  .window_kev = {energy.window_kev[0], energy.window_kev[1]},
+					  .resolution = energy.resolution,
+					  .nuclide = o->prompt_gammas ? o->nuclide : NULL,
+					  .scale = o->scatter_scale,
+					  .threads = j->threads};
+	return iso_background_create(&plan, &j->background, err);
+}
+
 static iso_status create_store(job *j, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
@@ -467,7 +520,7 @@ static iso_status create_store(job *j, iso_error *err)
 				     .subsets = o->subsets,
 				     .replicates = o->replicates,
 				     .fan_sums = o->randoms == ISO_RANDOMS_DELAYED,
-				     .background = o->randoms != ISO_RANDOMS_NONE,
+				     .background = has_background(o),
 				     .max_bytes = o->max_memory_bytes,
 				     .scratch_folder = o->scratch_folder,
 				     .factors = factors,
@@ -489,27 +542,6 @@ static iso_status create_store(job *j, iso_error *err)
 	return iso_event_store_create(&plan, &j->store, err);
 }
 
-/* All that does not depend on the frame. The first frame's events are read at the same time as the sensitivity image is made. */
-static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
-{
-	const iso_recon_options *o = j->options;
-	bool changed;
-	iso_status status = iso_detector_create(j->events, o, &j->detector, err);
-	if (status == ISO_OK) status = iso_detector_set_frame(&j->detector, first_frame, &changed, err);
-	if (status == ISO_OK && o->mu) status = iso_mu_map_align(o->mu, &j->aligned_mu, err);
-	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
-	iso_positron_range range;
-	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
-	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .range = o->positron_range ? &range : NULL};
-	if (status == ISO_OK)
-		status =
-		    iso_system_create(j->detector.scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);
-	if (status == ISO_OK) status = create_store(j, err);
-	if (status != ISO_OK) return status;
-	begin_frame(j, first_frame);
-	return make_sensitivity(j, err);
-}
-
 /* Before the work: what will be corrected follows from the options. */
 static iso_status check_calibration(job *j, iso_error *err)
 {
@@ -521,6 +553,35 @@ static iso_status check_calibration(job *j, iso_error *err)
 				     &j->calibration_uncertainty, err);
 }
 
+/* All that does not depend on the frame. The first frame's events are read at the same time as the sensitivity image is made. */
+static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
+{
+	const iso_recon_options *o = j->options;
+	bool changed;
+	iso_status status = iso_detector_create(j->events, o, &j->detector, err);
+	if (status == ISO_OK) status = iso_detector_set_frame(&j->detector, first_frame, &changed, err);
+	if (status == ISO_OK) status = check_calibration(j, err);
+	if (status == ISO_OK && o->mu) status = iso_mu_map_align(o->mu, &j->aligned_mu, err);
+	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
+	iso_positron_range range;
+	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
+	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .range = o->positron_range ? &range : NULL};
+	if (status == ISO_OK)
+		status =
+		    iso_system_create(j->detector.scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);
+	if (status == ISO_OK) status = create_background(j, err);
+	if (status == ISO_OK) {
+		size_t count;
+		float *state = iso_background_state(j->background, &count);
+		/* before another thread reads the events */
+		status = iso_checkpoint_open(j->events, o, state, count, &j->checkpoint, err);
+	}
+	if (status == ISO_OK) status = create_store(j, err);
+	if (status != ISO_OK) return status;
+	begin_frame(j, first_frame);
+	return make_sensitivity(j, err);
+}
+
 static iso_status run(job *j, iso_volume **out, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
@@ -528,10 +589,7 @@ static iso_status run(job *j, iso_volume **out, iso_error *err)
 	iso_volume *volume = NULL;
 	iso_filter_plan *filter = NULL;
 	compare_nuclide(j);
-	iso_status status = check_calibration(j, err);
-	/* before another thread reads the events */
-	if (status == ISO_OK) status = iso_checkpoint_open(j->events, o, &j->checkpoint, err);
-	if (status == ISO_OK) status = prepare(j, o->frame ? o->frame : &whole, err);
+	iso_status status = prepare(j, o->frame ? o->frame : &whole, err);
 	if (status == ISO_OK && o->post_filter.kind != ISO_FILTER_NONE)
 		status = iso_filter_plan_create(&o->post_filter, &o->grid, o->threads, &filter, err);
 	if (status == ISO_OK)
@@ -574,6 +632,7 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 	iso_detector_release(&j.detector);
 	iso_image_free(j.sensitivity);
 	iso_image_free(j.aligned_mu);
+	iso_background_free(j.background);
 	free(j.fan_sums);
 	free(j.rates);
 	free(j.line_rates);

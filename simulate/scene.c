@@ -287,6 +287,7 @@ iso_acquisition iso_scene_acquisition(const iso_scene *scene)
 	acquisition.injection_utc_s = scene->injection_utc_s;
 	acquisition.injected_activity_bq = scene->injected_bq;
 	for (int i = 0; i < 2; i++) acquisition.energy_window_kev[i] = scene->detector.energy_window_kev[i];
+	acquisition.energy_resolution = scene->detector.energy_resolution;
 	if (iso_nuclide_find(scene->nuclide, NULL, &nuclide, NULL) == ISO_OK) {
 		snprintf(acquisition.nuclide, sizeof acquisition.nuclide, "%s", nuclide->name);
 		acquisition.half_life_s = nuclide->half_life_s;

@@ -25,6 +25,7 @@ typedef struct iso_acquisition {
 	double injection_utc_s;
 	double injected_activity_bq; /* as the scanner's console had it; quantification takes the dose file */
 	double energy_window_kev[2];
+	double energy_resolution;  /* FWHM / energy at 511 keV, such as 0.14 */
 	double half_life_s;        /* as stated in the export; checked against the nuclide table */
 	double branching_fraction; /* as stated in the export */
 } iso_acquisition;

@@ -27,6 +27,15 @@ typedef struct iso_nuclide {
 /* The table, sorted by name; valid for the life of the program. */
 const iso_nuclide *iso_nuclide_table(size_t *rows);
 
+/* A gamma that leaves within the coincidence window of a positron. */
+typedef struct iso_prompt_gamma {
+	double energy_kev;
+	double per_positron; /* mean number in the decays that emit a positron */
+} iso_prompt_gamma;
+/* Of a positron emitter, strongest first; *count 0 and NULL when it has none worth the name (less than 1 % per positron). Valid for
+ * the life of the program. */
+const iso_prompt_gamma *iso_nuclide_prompt_gammas(const iso_nuclide *nuclide, size_t *count);
+
 /* Finds "Cu-64", "64Cu", "Cu64", "cu-64", "^64^Copper"; metastable "Tc-99m". Unknown: ISO_BAD_INPUT naming file (may be NULL). */
 iso_status iso_nuclide_find(const char *name, const char *file, const iso_nuclide **out, iso_error *err);
 

@@ -17,7 +17,8 @@ extern "C" {
  *
  * Model: the expected prompts of line i in a frame are T_eff (m_i sum_j a_ij x_j) + r_i, with x in counts/s per mm at
  * the decay reference time (ISO_UNIT_COUNTS_PER_S_MM), a_ij the projector's lengths in mm, m_i = geometric factor *
- * components * efficiencies * attenuation, r_i the expected randoms, T_eff the integral of the decay over the frame. The
+ * components * efficiencies * attenuation, r_i the expected randoms, scatter and prompt gammas (recon/correct/background.h),
+ * T_eff the integral of the decay over the frame. The
  * geometric factor of a pair is cos(t1) cos(t2) / (d/d_ref)^2 times the stopping probabilities
  * (1 - exp(-mu L/cos t)) relative to normal incidence, d_ref = 100 mm.
  * A calibration factor turns x into Bq/mL: concentration = x * calibration_factor / branching_fraction. The factor
@@ -42,6 +43,17 @@ typedef enum iso_dead_time_source {
 	ISO_DEAD_TIME_FROM_SINGLES   /* live fraction of each detector block from its rate of singles, frame by frame */
 } iso_dead_time_source;
 
+typedef enum iso_scatter_method {
+	ISO_SCATTER_NONE = 0,
+	ISO_SCATTER_SSS /* single-scatter simulation from the image and mu; needs mu, energy window and energy resolution */
+} iso_scatter_method;
+/* What makes the simulated scatter as large as the measured one, which holds multiple scatter and scatter from outside, too. */
+typedef enum iso_scatter_scale {
+	ISO_SCATTER_SCALE_TAILS = 0, /* lines that pass the body; where they count too little, the total */
+	ISO_SCATTER_SCALE_TOTAL,     /* the simulated ratio of scatter to trues, applied to what was counted */
+	ISO_SCATTER_SCALE_NONE       /* nothing: the simulation is absolute */
+} iso_scatter_scale;
+
 typedef enum iso_algorithm {
 	ISO_ALGORITHM_OSEM = 0, /* maximum likelihood by ordered subsets; stop early, or the noise is fitted */
 	ISO_ALGORITHM_MLEM,     /* the same with subsets = 1 */
@@ -56,6 +68,7 @@ typedef struct iso_recon_times {
 	double sensitivity_s;     /* making the sensitivity image, or finding it in the cache */
 	double waiting_s;         /* for events, with nothing else to do */
 	double forward_s, back_s; /* projecting events */
+	double scatter_s;         /* simulating and scaling scatter */
 } iso_recon_times;
 
 typedef struct iso_recon_options {
@@ -75,6 +88,15 @@ typedef struct iso_recon_options {
 	bool positron_range;
 	iso_filter post_filter;
 	iso_randoms_method randoms; /* ISO_RANDOMS_DELAYED without delayed events in the file: ISO_BAD_INPUT */
+	/* Scatter is estimated from the image after each of the first scatter_updates iterations; the first iteration has none.
+	 * Replicates take the estimate of their frame's image. */
+	iso_scatter_method scatter;
+	iso_scatter_scale scatter_scale;
+	unsigned scatter_updates; /* >= 1 */
+	bool
+	    prompt_gammas; /* background of the nuclide's prompt gammas beside the scatter; needs the nuclide and scatter */
+	/* Instead of the acquisition's own; NAN: the acquisition's own. Resolution: FWHM / energy at 511 keV. */
+	double energy_window_kev[2], energy_resolution;
 	const iso_image *mu;        /* 1/cm, any grid, values outside it 0; NULL = not corrected */
 	const char *mu_source;      /* what mu was made of, for the volume's facts; NULL = not stated */
 	const iso_frame *frame;     /* NULL: one frame over the whole acquisition */

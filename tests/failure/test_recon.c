@@ -90,6 +90,7 @@ enum { EVENTS = 3000 };
 static iso_event list[EVENTS];
 static iso_image *oblique_mu;
 static iso_algorithm algorithm;
+static bool with_scatter;
 static bool known; /* what the image must be */
 
 /* All that a reconstruction can be asked for, small. max_memory_bytes 1: all events go to the scratch file. */
@@ -110,10 +111,16 @@ static iso_status reconstruct_within(uint64_t max_memory_bytes, const char *fold
 	options.subsets = 2;
 	options.checkpoint = checkpoint;
 	options.psf_fwhm_mm = 4;
-	options.positron_range = algorithm == ISO_ALGORITHM_OSEM; /* slow, and once is enough */
+	options.positron_range = algorithm == ISO_ALGORITHM_OSEM && !with_scatter; /* slow, and once is enough */
 	options.post_filter = (iso_filter){.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = 5};
 	options.randoms = ISO_RANDOMS_DELAYED;
 	options.mu = oblique_mu;
+	options.scatter = with_scatter ? ISO_SCATTER_SSS : ISO_SCATTER_NONE;
+	options.scatter_updates = 1;
+	options.energy_window_kev[0] = 350;
+	options.energy_window_kev[1] = 650;
+	options.energy_resolution = 0.15;
+	options.prompt_gammas = with_scatter;
 	options.frame = frames;
 	options.frames = 2;
 	options.decay_correction = true;
@@ -124,7 +131,7 @@ static iso_status reconstruct_within(uint64_t max_memory_bytes, const char *fold
 	options.scratch_folder = folder;
 	iso_events *events = NULL;
 	iso_volume *volume = NULL;
-	iso_status status = iso_nuclide_find("Cu-64", NULL, &options.nuclide, err);
+	iso_status status = iso_nuclide_find(with_scatter ? "Sc-44" : "Cu-64", NULL, &options.nuclide, err);
 	if (status == ISO_OK) status = iso_events_from_array(list, EVENTS, scanner, &facts, &events, err);
 	if (status == ISO_OK) status = iso_reconstruct(events, &options, &volume, err);
 	/* What the library does without (a thread, a table) and where events lie must not show: the same to the last bit. */
@@ -161,13 +168,14 @@ static void reconstruction(void)
 				      .element = {n % 24, 24 * (n % 3) + (n + 12 + n % 5 - 2) % 24},
 				      .kind = n % 6 == 0 ? ISO_EVENT_DELAYED : ISO_EVENT_PROMPT};
 	const iso_algorithm both[] = {ISO_ALGORITHM_OSEM, ISO_ALGORITHM_BSREM};
-	for (int n = 0; n < 2; n++) {
+	for (int n = 0; n < 3; n++) {
 		/* a checkpoint is there to remain */
 		iso_scenario scenario = {.run = reconstruct_in_memory,
 					 .max_runs = n ? 60 : 80,
 					 .may_recover = true,
 					 .may_remain = (const char *[]){"checkpoint", NULL}};
-		algorithm = both[n];
+		algorithm = both[n % 2];
+		with_scatter = n == 2;
 		known = false;
 		iso_fail_every_allocation(&scenario);
 		scenario.run = reconstruct_from_disk;

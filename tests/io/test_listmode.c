@@ -64,6 +64,7 @@ static iso_acquisition make_acquisition(void)
 	a.start_utc_s = 1773480413.25;
 	a.energy_window_kev[0] = 350;
 	a.energy_window_kev[1] = 650;
+	a.energy_resolution = 0.14;
 	return a;
 }
 
@@ -126,6 +127,7 @@ static void round_trip(void)
 	ISO_ASSERT_NEAR(a->start_utc_s, 1773480413.25, 1e-6);
 	CU_ASSERT(isnan(a->injection_utc_s) && isnan(a->half_life_s));
 	ISO_ASSERT_NEAR(a->energy_window_kev[1], 650, 0);
+	ISO_ASSERT_NEAR(a->energy_resolution, 0.14, 0);
 	CU_ASSERT_STRING_EQUAL(iso_listmode_provenance(events), "{\"made\": \"by a test\"}");
 	iso_events_close(events);
 	free(list);

@@ -59,6 +59,7 @@ static void compare(const iso_volume *a, const iso_volume *b)
 	CU_ASSERT(same_number(x->injected_activity_bq, y->injected_activity_bq));
 	CU_ASSERT(same_number(x->energy_window_kev[0], y->energy_window_kev[0]));
 	CU_ASSERT(same_number(x->energy_window_kev[1], y->energy_window_kev[1]));
+	CU_ASSERT(same_number(x->energy_resolution, y->energy_resolution));
 	CU_ASSERT(same_number(x->half_life_s, y->half_life_s));
 	CU_ASSERT(same_number(x->branching_fraction, y->branching_fraction));
 }

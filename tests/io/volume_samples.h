@@ -41,6 +41,7 @@ static inline iso_status sample_volume(size_t frames, size_t replicates, iso_vol
 	a->injected_activity_bq = 7.4e6;
 	a->energy_window_kev[0] = 350;
 	a->energy_window_kev[1] = 650;
+	a->energy_resolution = 0.14;
 	a->half_life_s = 45721.44;
 	v->decay_reference_s = 0;
 	v->half_life_s = 45721.44;

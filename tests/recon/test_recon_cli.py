@@ -131,12 +131,27 @@ open('upside.csv', 'w').write('start_s,duration_s\n5,1\n0,1\n')
 open('columns.csv', 'w').write('begin,end\n5,1\n')
 mu = recon('clean.clm.safir', 'h.nii.gz', *fast, '--uncalibrated', '--mu', 'mu.nii.gz', '--json')
 check('attenuation', mu.returncode == 0 and json.loads(mu.stdout)['corrections']['attenuation'], mu.stderr)
+check('scatter without a resolution is left out, and said to be', 'scatter: not corrected' in recon(
+    'clean.clm.safir', 'h.nii.gz', *fast, '--uncalibrated', '--mu', 'mu.nii.gz').stderr)
+energies = ('--mu', 'mu.nii.gz', '--energy-window', '350,650', '--energy-resolution', '15')
+scatter = recon('clean.clm.safir', 'h.nii.gz', *fast, '--uncalibrated', '--nuclide', 'Sc-44', *energies, '--json')
+check('scatter where the data are there, with prompt gammas', scatter.returncode == 0 and
+      json.loads(scatter.stdout)['corrections']['scatter'].startswith('single-scatter simulation') and
+      json.loads(scatter.stdout)['corrections']['scatter'].endswith('Sc-44'), scatter.stderr + scatter.stdout)
+plain = recon('clean.clm.safir', 'h.nii.gz', *fast, '--uncalibrated', *energies, '--scatter', 'none', '--json')
+check('scatter refused', plain.returncode == 0 and json.loads(plain.stdout)['corrections']['scatter'] == '', plain.stderr)
 before = sorted(os.listdir('.'))
 for name, code, word, source, options in (
         ('missing calibration', 3, 'missing calibration', 'point.clm.safir', ('--nuclide', 'F-18')),
         ('calibration without a nuclide', 3, 'nuclide', 'point.clm.safir', ('--calibration-factor', '1')),
         ('unknown nuclide', 3, 'Xy-99', 'point.clm.safir', ('--uncalibrated', '--nuclide', 'Xy-99')),
         ('randoms without delayeds', 3, 'delayed', 'clean.clm.safir', ('--uncalibrated', '--randoms', 'delayed')),
+        ('scatter without mu', 3, '--mu', 'point.clm.safir', ('--uncalibrated', '--scatter', 'sss')),
+        ('scatter without energies', 3, '--energy-window', 'point.clm.safir',
+         ('--uncalibrated', '--scatter', 'sss', '--mu', 'mu.nii.gz')),
+        ('gammas without a nuclide', 3, 'prompt gammas', 'point.clm.safir', ('--uncalibrated', '--prompt-gamma', *energies)),
+        ('no energy window', 2, 'energy-window', 'point.clm.safir', ('--uncalibrated', '--energy-window', '650,350')),
+        ('no such scatter', 2, 'sss or none', 'point.clm.safir', ('--uncalibrated', '--scatter', 'monte-carlo')),
         ('no such file', 3, 'nothing.h5', 'nothing.h5', ('--uncalibrated',)),
         ('no such mu map', 3, 'none.nii.gz', 'point.clm.safir', ('--uncalibrated', '--mu', 'none.nii.gz')),
         ('a frame beyond the end', 3, 'ends at', 'point.clm.safir', ('--uncalibrated', '--frames', 'late.csv')),

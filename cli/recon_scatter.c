@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/recon_scatter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "core/error.h"
+
+enum { KEY_SCATTER = 600, KEY_SCALE, KEY_UPDATES, KEY_GAMMA, KEY_WINDOW, KEY_RESOLUTION };
+
+static const struct argp_option option_table[] = {
+    {"scatter", KEY_SCATTER, "sss|none", 0,
+     "Single-scatter simulation; default: where there is a --mu and the energy window and resolution are known", 3},
+    {"scatter-scale", KEY_SCALE, "tails|total|none", 0,
+     "How much scatter there is: by lines that pass the body (default), by the total, or as simulated", 3},
+    {"scatter-updates", KEY_UPDATES, "N", 0, "Estimate scatter after each of the first N iterations; default 2", 3},
+    {"prompt-gamma", KEY_GAMMA, "yes|no", OPTION_ARG_OPTIONAL,
+     "Background of the nuclide's prompt gammas; default: with scatter, where the nuclide has any", 3},
+    {"energy-window", KEY_WINDOW, "LOW,HIGH", 0, "In keV; default: as the list-mode states", 3},
+    {"energy-resolution", KEY_RESOLUTION, "PERCENT", 0, "FWHM at 511 keV; default: as the list-mode states", 3},
+    {0}};
+
+static void keep(cli_scatter *s, iso_status status, const iso_error *err)
+{
+	if (s->status != ISO_OK || status == ISO_OK) return;
+	s->status = status;
+	s->err = *err;
+}
+
+static void take_window(cli_scatter *s, const char *text)
+{
+	double *window = s->recon->energy_window_kev;
+	char rest;
+	iso_error err;
+	if (sscanf(text, "%lf,%lf%c", &window[0], &window[1], &rest) == 2 && window[0] >= 0 && window[1] < 1e5 &&
+	    window[0] < window[1])
+		return;
+	keep(s,
+	     iso_fail(&err, ISO_BAD_USAGE, NULL, "give LOW,HIGH in keV, as 350,650", "--energy-window %s is no window",
+		      text),
+	     &err);
+}
+
+static void take_scale(cli_scatter *s, const char *text, struct argp_state *state)
+{
+	if (strcmp(text, "tails") == 0)
+		s->recon->scatter_scale = ISO_SCATTER_SCALE_TAILS;
+	else if (strcmp(text, "total") == 0)
+		s->recon->scatter_scale = ISO_SCATTER_SCALE_TOTAL;
+	else if (strcmp(text, "none") == 0)
+		s->recon->scatter_scale = ISO_SCATTER_SCALE_NONE;
+	else
+		argp_error(state, "--scatter-scale is tails, total or none, not '%s'", text);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	cli_scatter *s = state->input;
+	iso_error err;
+	switch (key) {
+	case KEY_SCATTER:
+		if (strcmp(arg, "sss") != 0 && strcmp(arg, "none") != 0)
+			argp_error(state, "--scatter is sss or none, not '%s'", arg);
+		s->method = arg;
+		return 0;
+	case KEY_SCALE: take_scale(s, arg, state); return 0;
+	case KEY_UPDATES: {
+		long long updates = 1;
+		keep(s, cli_whole("scatter-updates", arg, 1, 1000, &updates, &err), &err);
+		s->recon->scatter_updates = (unsigned)updates;
+		return 0;
+	}
+	case KEY_GAMMA:
+		if (arg && strcmp(arg, "yes") != 0 && strcmp(arg, "no") != 0)
+			argp_error(state, "--prompt-gamma is yes or no, not '%s'", arg);
+		s->have_gammas = true;
+		s->recon->prompt_gammas = !arg || strcmp(arg, "yes") == 0;
+		return 0;
+	case KEY_WINDOW: take_window(s, arg); return 0;
+	case KEY_RESOLUTION: {
+		double percent = 0;
+		const iso_status status = cli_number("energy-resolution", arg, 0.1, 99, &percent, &err);
+		keep(s, status, &err);
+		s->recon->energy_resolution = percent / 100;
+		return 0;
+	}
+	default: return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp cli_scatter_argp = {.options = option_table, .parser = parse};
+
+static bool known(double option, double fact)
+{
+	return !isnan(option) || !isnan(fact);
+}
+
+const char *cli_scatter_choose(const cli_scatter *s, const iso_acquisition *facts, char *line, size_t size)
+{
+	iso_recon_options *o = s->recon;
+	const bool window = known(o->energy_window_kev[0], facts->energy_window_kev[0]) &&
+			    known(o->energy_window_kev[1], facts->energy_window_kev[1]);
+	const bool resolution = known(o->energy_resolution, facts->energy_resolution);
+	const char *lacks = NULL;
+	size_t gammas;
+	if (s->method)
+		o->scatter = strcmp(s->method, "sss") == 0 ? ISO_SCATTER_SSS : ISO_SCATTER_NONE;
+	else if (!o->mu)
+		lacks = "there is no --mu";
+	else if (!window)
+		lacks = "the list-mode states no energy window (--energy-window)";
+	else if (!resolution)
+		lacks = "the list-mode states no energy resolution (--energy-resolution)";
+	else
+		o->scatter = ISO_SCATTER_SSS;
+	if (!s->have_gammas)
+		o->prompt_gammas = o->scatter != ISO_SCATTER_NONE && iso_nuclide_prompt_gammas(o->nuclide, &gammas);
+	if (s->method) return NULL;
+	if (lacks)
+		snprintf(line, size, "scatter: not corrected, %s", lacks);
+	else
+		snprintf(line, size, "scatter: by single-scatter simulation%s",
+			 o->prompt_gammas ? ", with the nuclide's prompt gammas" : "");
+	return line;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Lines that pass the body: what they count beyond randoms is scatter (and prompt gammas), and tells how much of it there is. */
+#ifndef ISOTRACE_RECON_CORRECT_TAILS_H
+#define ISOTRACE_RECON_CORRECT_TAILS_H
+
+#include <stdbool.h>
+
+#include "isotrace/image.h"
+#include "recon/correct/coarse_detectors.h"
+#include "recon/line_block.h"
+
+enum { ISO_TAIL_GROUPS = 8 }; /* of lines, by their distance from the axis */
+
+typedef struct iso_tails iso_tails;
+
+/* mu: coarse (recon/correct/coarse_map.h), 1/cm; the body is what has more than a fifth of water's, and all that lies within margin_mm of it. The
+ * scanner's pairs are stood for by an even sample of half a million, or are all there when they are fewer. scanner and columns are
+ * borrowed. */
+iso_status iso_tails_create(const iso_scanner *scanner, const iso_columns *columns, const iso_image *mu,
+			    double margin_mm, int threads, iso_tails **out, iso_error *err);
+void iso_tails_free(iso_tails *tails);
+/* The part of the scanner's pairs whose line passes the body. */
+double iso_tails_share(const iso_tails *tails);
+
+/* Adds the block's lines that pass the body to counts: [ISO_TAIL_GROUPS]. m: the lines' factors, of which those that are 0 do not count. */
+iso_status iso_tails_count(const iso_tails *tails, const iso_line_block *block, const float *m, double *counts,
+			   iso_error *err);
+
+/* Sums over pairs and their TOF bins. */
+typedef struct iso_pair_sums {
+	double tails[ISO_TAIL_GROUPS];
+	double all; /* all pairs that the scanner allows, in the tails or not */
+} iso_pair_sums;
+/* Of a table, times efficiency[e] of both elements: [elements]. */
+void iso_tails_table_sums(const iso_tails *tails, const iso_pair_table *table, const float *efficiency,
+			  iso_pair_sums *sums);
+/* Of rate[e] of both: [elements]. */
+void iso_tails_rate_sums(const iso_tails *tails, const float *rate, iso_pair_sums *sums);
+
+/* Counts as Poisson variables of mean randoms + scale[0] shape[0] + scale[1] shape[1], per group: the most likely scales >= 0. */
+typedef struct iso_tail_fit {
+	double scale[2];
+	double sd[2]; /* from the counts' noise; INFINITY: the counts say nothing */
+} iso_tail_fit;
+/* shapes: 1 or 2 */
+iso_tail_fit iso_tails_fit(const double *counts, const double *randoms, const double (*shape)[ISO_TAIL_GROUPS],
+			   int shapes);
+
+#endif
