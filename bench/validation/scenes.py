@@ -71,8 +71,12 @@ class Scene:
                 row["material"] = kind
                 del row["mu_per_cm"]
             organs.append(row)
-        rows = dict(self.facts, injection_time=clock(0), scan_start_time=clock(self.wait_s), duration_s=max(self.duration_s * share, 0.002),
-                    seed=self.seed, physics=self.physics, detector=self.detector, truth_grid=self.grid)
+        facts, duration_s = dict(self.facts), self.duration_s
+        if self.fewer == "duration":
+            duration_s = max(duration_s * share, 0.002)
+        else:
+            facts["injected_mbq"] *= share
+        rows = dict(facts, injection_time=clock(0), scan_start_time=clock(self.wait_s), duration_s=duration_s, seed=self.seed, physics=self.physics, detector=self.detector, truth_grid=self.grid)
         lines = [f"{key}: {json.dumps(value)}" for key, value in rows.items()]
         for key, values in (("organs", organs), ("shapes", self.shapes)):
             lines += [f"{key}:"] + [f"  - {json.dumps(value)}" for value in values]
@@ -185,4 +189,6 @@ COURSES = {"heart": [(40, 20), (12, 600)], "liver": [(10, None), (-9, 60)], "kid
 
 
 def dynamic_mouse(injected_mbq, duration_s, seed):
-    return mouse("F-18", injected_mbq, duration_s, seed, uptake={**MOUSE_UPTAKE, **COURSES})
+    scene = mouse("F-18", injected_mbq, duration_s, seed, uptake={**MOUSE_UPTAKE, **COURSES})
+    scene.fewer = "activity"
+    return scene
