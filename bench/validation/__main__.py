@@ -53,7 +53,7 @@ def run(program, name):
     program.seconds = {}
     began = time.time()
     result = PHANTOMS[name](program).as_json()
-    result["seconds"] = max(time.time() - began, sum(seconds for _, seconds in program.seconds.values()))
+    result["seconds"] = max(time.time() - began, sum(program.seconds.values()))
     with open(os.path.join(program.work, name + ".result.json"), "w") as file:
         json.dump(result, file, indent=1)
     return result

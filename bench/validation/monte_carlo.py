@@ -75,7 +75,7 @@ def efficiencies(program, result):
             return
         true = file["truth/efficiency"][:].astype(float)
     path = os.path.join(program.work, "normalisation.norm.h5")
-    program._run("normalise", scan.listmode, "-o", path, "-q")
+    program._run("normalise", scan.listmode, "--source", "cylinder", "--radius", "30", "--length", "104", "--mu", "water", "-o", path, "-q")
     with h5py.File(path) as file:
         found = file["efficiency"][:].astype(float)
     ratio = (found / found.mean()) / (true / true.mean())

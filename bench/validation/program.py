@@ -85,7 +85,7 @@ class Program:
 
     def _make(self, verb, name, key, words):
         """Runs a verb unless its files are there; remembers how long it took."""
-        mark = os.path.join(self.work, name + ".made")
+        mark = os.path.join(self.work, f"{name}.{verb}.made")
         seconds = self._made(mark, key)
         if seconds is None:
             self.say(f"# {verb} {name}", flush=True)
@@ -94,7 +94,7 @@ class Program:
             seconds = time.time() - began
             with open(mark, "w") as file:
                 json.dump({"key": key, "seconds": seconds, "command": " ".join(["isotrace", verb, *words])}, file)
-        self.seconds[name] = (verb, seconds)
+        self.seconds[verb, name] = seconds
 
     def simulate(self, name, scene):
         """The scan of a scene: a Scan. With a share below 1, it lasts as much shorter."""
@@ -116,7 +116,8 @@ class Program:
             elif value is not False and value is not None:
                 words += ["--" + option, str(value)]
         words += extra
-        made = self._made(scan.base + ".made", None) or open(scan.base + ".made").read()
+        with open(scan.base + ".simulate.made") as file:
+            made = json.load(file)["key"]
         self._make("recon", name, digest(self.build, made, *words), words)
         return base
 
