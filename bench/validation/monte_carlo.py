@@ -17,6 +17,7 @@ import figures
 import mice
 import phantoms
 import scenes
+from program import Scan
 
 
 def lines(scan, fate):
@@ -65,23 +66,23 @@ def compare(result, label, background, scan, kind, fate):
 
 
 def efficiencies(program, result):
-    """A normalisation from the scan of a cylinder against the efficiencies that the simulation drew."""
+    """The mouse PET's normalisation against the efficiencies that the simulation drew (/truth/efficiency, one per crystal)."""
     import h5py
-    scene = scenes.uniform_cylinder(scenes.MOUSE_PET, 60, 104, 5, 120, seed=70)
-    scan = phantoms.simulate(program, "normalisation", scene)
+    path = phantoms.normalisation(program, clinical=False)
+    if path is None:
+        result.remarks.append("This build's simulation has crystals that are all alike, or it cannot normalise: efficiencies not compared.")
+        return
+    scan = Scan(os.path.join(program.work, "normalisation-mouse"))
     with h5py.File(scan.listmode) as file:
         if "truth/efficiency" not in file:
-            result.remarks.append("Efficiencies: the list-mode carries no true ones.")
+            result.remarks.append("The list-mode carries no true efficiencies: not compared.")
             return
         true = file["truth/efficiency"][:].astype(float)
-    path = os.path.join(program.work, "normalisation.norm.h5")
-    program._run("normalise", scan.listmode, "--source", "cylinder", "--radius", "30", "--length", "104", "--mu", "water", "-o", path, "-q")
     with h5py.File(path) as file:
         found = file["efficiency"][:].astype(float)
     ratio = (found / found.mean()) / (true / true.mean())
-    per_crystal = 2 * scan.fates()["trues"] / len(true)
-    noise = 100 / math.sqrt(per_crystal)
-    result.check(f"efficiencies: rms of estimated over true, % (counting alone {noise:.2f})", 100 * ratio.std(), math.hypot(1, noise), "%")
+    noise = 100 / math.sqrt(2 * scan.fates()["trues"] / len(true))
+    result.check(f"efficiencies: rms of estimated over true (counting alone {noise:.2f} %)", 100 * ratio.std(), math.hypot(1, noise), "%")
 
 
 def run(program):
@@ -92,6 +93,7 @@ def run(program):
     factor, _ = phantoms.calibration(program)
     mouse = phantoms.simulate(program, "mouse-busy", scenes.mouse("F-18", 20, 6.2, 60))
     delayeds_against_randoms(program, result, mouse, "mouse")
+    efficiencies(program, result)
     if not program.takes("recon", "--write-background"):
         result.remarks.append("This build's recon does not write its background: profiles not compared.")
         return result
@@ -108,6 +110,4 @@ def run(program):
         background = json.load(file)
     for kind, fate in (("randoms", 2), ("scatter", 1)):
         compare(result, "mouse, 20 MBq F-18", background, mouse, kind, fate)
-    if program.options("normalise"):
-        efficiencies(program, result)
     return result

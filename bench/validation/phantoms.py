@@ -39,15 +39,31 @@ def simulate(program, name, scene, without=()):
 def corrections(program, scan, without=()):
     """The options of recon that correct for what the simulated scanner does, as far as this build has them."""
     nuclide = scan.truth["nuclide"]
+    clinical = "clinical" in scan.truth["scanner"]
     settings = {"mu": None if "attenuation" in without else scan.base + ".mu.nii.gz",
                 "randoms": "none" if "randoms" in without else "delayed"}
     if program.takes("recon", "--scatter"):
         settings["scatter"] = "none" if {"scatter", "attenuation"} & set(without) else "sss"
+    if program.takes("recon", "--normalisation") and "normalisation" not in without:
+        settings["normalisation"] = normalisation(program, clinical)
     if program.takes("recon", "--dead-time=") and "dead time" not in without:
         settings["dead-time"] = "singles"
     if program.takes("recon", "--prompt-gamma") and nuclide in WITH_PROMPT_GAMMAS and "prompt gammas" not in without:
         settings["prompt-gamma"] = True
     return settings
+
+
+def normalisation(program, clinical):
+    """The normalisation of a scanner whose crystals differ, from a cylinder of water that fills most of its field of view; None when this
+    build simulates crystals that are all alike or cannot normalise."""
+    detector = scenes.CLINICAL_PET if clinical else scenes.MOUSE_PET
+    diameter, length, mbq, seconds = (200, 168, 30, 60) if clinical else (60, 102, 5, 120)
+    scene = scenes.uniform_cylinder(detector, diameter, length, mbq, seconds, seed=70)
+    if "efficiency spread" in scenes.equip(program, scene) or not program.options("normalise"):
+        return None
+    name = "normalisation-clinical" if clinical else "normalisation-mouse"
+    scan = program.simulate(name, scene)
+    return program.normalise(scan, name, ["--source", "cylinder", "--radius", str(diameter / 2), "--length", str(length), "--mu", "water"])
 
 
 def grid(edges_mm, voxel_mm):

@@ -121,6 +121,14 @@ class Program:
         self._make("recon", name, digest(self.build, made, *words), words)
         return base
 
+    def normalise(self, scan, name, words):
+        """The path of a normalisation file."""
+        path = os.path.join(self.work, name + ".norm.h5")
+        with open(scan.base + ".simulate.made") as file:
+            made = json.load(file)["key"]
+        self._make("normalise", name, digest(self.build, made, *words), [scan.listmode, *words, "-o", path, "-q"])
+        return path
+
     def quantify(self, scan, volume, name, dose=None):
         """The rows of biodistribution.csv, by organ and frame."""
         folder = os.path.join(self.work, name)
@@ -139,6 +147,8 @@ class Scan:
         self.base, self.listmode = base, base + ".lm.h5"
         with open(base + ".truth.json") as file:
             self.truth = json.load(file)
+        with open(base + ".scene.yaml") as file:
+            self.truth["scanner"] = next(line for line in file if line.startswith("detector:"))
         self.organs = {row["organ"]: row for row in self.truth["organs"]}
 
     def fates(self):
