@@ -73,7 +73,7 @@ def mouse(factor, factor_percent):
     """The limits of the full proof, 3 and 7 %, with 2 % for the coarse sensitivity, and four standard deviations of the calibration and of the
     organ's counts (from four replicates and so noisy itself: no more than 8 % is believed)."""
     scan = program.simulate("mouse", scenes.mouse("F-18", 5, 2.2, 5))
-    found, _ = mice.organs(program, "mouse", scan, factor, COARSE, replicates=4)
+    found, _ = mice.organs(program, "mouse", scan, factor, {**COARSE, "voxel": 1, "grid": "38,32,86", "iterations": 2}, replicates=4)
     total = sum(value * scan.organs[organ]["mass_g"] for organ, (value, _) in found.items())
     true_total = sum(row["percent_id"] for row in scan.organs.values())
     check("mouse: activity of all organs", 100 * (total / true_total - 1), 3 + 4 * factor_percent, "%")
