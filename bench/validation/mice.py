@@ -6,7 +6,7 @@ import os
 import figures
 import phantoms
 import scenes
-from images import sidecar
+from images import Volume, sidecar
 
 GRID = {"grid": "48,40,108", "centre": "0,0,2"}
 # Injected MBq at the start of the scan and seconds of it. The organs hold half of it: 60 million positrons for each nuclide.
@@ -40,10 +40,14 @@ def run_nuclides(program):
     result.counts = ("60 million positrons each, some 1.8 million trues: 5 replicates give the counting uncertainty in the table, which must be below half of the limit "
                      "for the check to mean something.")
     factor, _ = phantoms.calibration(program)
-    dots, volumes = {}, {}
+    dots, volumes, whole = {}, {}, []
     for nuclide in NUCLIDES:
         scan = nuclide_scan(program, nuclide)
-        found, _ = organs(program, f"mouse-{nuclide}", scan, factor, replicates=5)
+        found, base = organs(program, f"mouse-{nuclide}", scan, factor, replicates=5)
+        image = Volume(base)
+        held = image.voxels[..., 0].sum() * image.edge_mm.prod() / 1000 / scan.truth["whole_body"]["activity_bq"]
+        result.check(f"{nuclide}, all activity of the volume", 100 * (held - 1), 2, "%")
+        whole.append(f"{nuclide} {100 * (held - 1):+.1f} %")
         for organ, (value, sd) in found.items():
             true = scan.organs[organ]
             volumes[organ] = true["volume_ml"]
@@ -53,6 +57,8 @@ def run_nuclides(program):
             dots.setdefault(nuclide, {})[organ] = (off, 100 * sd)
     result.table(["organ", "mL", *(f"{n}, % off" for n in NUCLIDES)],
                  [[organ, f"{volumes[organ]:.2f}", *("{:+.1f} ± {:.1f}".format(*dots[n][organ]) for n in NUCLIDES)] for organ in volumes])
+    result.remarks.append("Activity in the whole volume against all that decays in the mouse: " + ", ".join(whole) + ". Positrons that leave through the skin "
+                          "annihilate far away; of a convex body's activity that is its surface x mean range / (4 x volume).")
     result.figures["nuclides"] = figures.dots("measured less true %ID/g, % of the true; bars: counting, k = 1", list(volumes), dots, 12)
     return result
 

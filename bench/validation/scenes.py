@@ -29,8 +29,9 @@ EFFECTS = [
     ("scatter in the body", "physics", "scatter", True, True),
     ("prompt gammas", "physics", "prompt_gammas", True, True),
     ("blocks", "detector", "block_crystals", [7, 8], [8, 8]),
-    ("efficiency spread", "detector", "efficiency_spread_percent", 10, 10),
-    ("dead time", "detector", "dead_time_ns", 100, 100),
+    ("crystals with cross-sections", "detector", "crystal_material", "LSO", "LSO"),
+    ("dead time", "electronics", "dead_time_model", "non_paralyzable", "non_paralyzable"),
+    ("efficiency spread", "electronics", "efficiency_spread_percent", 10, 10),
 ]
 
 
@@ -40,6 +41,7 @@ class Scene:
         self.duration_s, self.seed, self.wait_s = duration_s, seed, wait_s
         self.physics = {"positron_range": True, "acollinearity": True, "attenuation": True, "randoms": True}
         self.detector = copy.deepcopy(detector)
+        self.electronics = {}
         self.organs, self.shapes, self.grid = [], [], {"size": [76, 76, 160], "voxel_mm": [0.5, 0.5, 0.5]}
         self.materials = False
         self.fewer = "duration"  # what a share below 1 takes from
@@ -78,6 +80,8 @@ class Scene:
             facts["injected_mbq"] *= share
         rows = dict(facts, injection_time=clock(0), scan_start_time=clock(self.wait_s), duration_s=duration_s, seed=self.seed, physics=self.physics, detector=self.detector, truth_grid=self.grid)
         lines = [f"{key}: {json.dumps(value)}" for key, value in rows.items()]
+        if self.electronics:
+            lines.append(f"electronics: {json.dumps(self.electronics)}")
         for key, values in (("organs", organs), ("shapes", self.shapes)):
             lines += [f"{key}:"] + [f"  - {json.dumps(value)}" for value in values]
         return "\n".join(lines) + "\n"
@@ -92,10 +96,14 @@ def equip(program, scene, without=()):
         value = mouse if scene.detector["radius_mm"] < 100 else clinical
         trial = copy.deepcopy(probe)
         getattr(trial, where)[key] = mouse
+        if key == "dead_time_model":  # of a block, per photon that it takes
+            trial.electronics["dead_time_ns"] = 100
         if not program.understands(name, trial):
             lacking.append(name)
         elif name not in without:
             target[key] = value
+            if key == "dead_time_model":
+                target["dead_time_ns"] = 100
     probe.materials = True
     scene.materials = program.understands("materials", probe)
     return lacking if scene.materials else lacking + ["materials"]
