@@ -79,7 +79,9 @@ def run_dynamic(program):
     result = phantoms.Result("dynamic", "Dynamic mouse")
     factor, _ = phantoms.calibration(program)
     scene = scenes.dynamic_mouse(0.6, sum(FRAMES_S), 50)
-    randoms = program.understands("randoms of a time course", short_course())
+    probe = short_course()
+    scenes.equip(program, probe)
+    randoms = program.understands("randoms of a time course", probe)
     scene.physics["randoms"] = randoms
     scan = phantoms.simulate(program, "dynamic", scene)
     starts = [sum(FRAMES_S[:n]) for n in range(len(FRAMES_S))]

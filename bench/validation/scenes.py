@@ -23,15 +23,15 @@ CLINICAL_PET = {
     "photofraction": 0.6, "time_resolution_ps": 500, "coincidence_window_ns": 4, "max_transaxial_offset_mm": 120,
     "max_axial_difference_mm": 100}
 
-# What a build may know beyond the first simulation: (name, where, key, value for the mouse PET, for the clinical one). Each is
-# switched on where the program takes it.
+# What a build may know beyond the first simulation: (name, where, keys, keys that they replace), in the order in which each needs the ones
+# before it. Each is switched on where the program takes it.
 EFFECTS = [
-    ("scatter in the body", "physics", "scatter", True, True),
-    ("prompt gammas", "physics", "prompt_gammas", True, True),
-    ("blocks", "detector", "block_crystals", [7, 8], [8, 8]),
-    ("crystals with cross-sections", "detector", "crystal_material", "LSO", "LSO"),
-    ("dead time", "electronics", "dead_time_model", "non_paralyzable", "non_paralyzable"),
-    ("efficiency spread", "electronics", "efficiency_spread_percent", 10, 10),
+    ("blocks", "detector", {"block_crystals": [7, 8]}, ()),
+    ("dead time", "electronics", {"dead_time_model": "non_paralyzable", "dead_time_ns": 100}, ()),
+    ("efficiency spread", "electronics", {"efficiency_spread_percent": 10}, ()),
+    ("crystals with cross-sections", "detector", {"crystal_material": "LSO"}, ("photofraction", "attenuation_per_mm")),
+    ("scatter in the body", "physics", {"scatter": True}, ()),
+    ("prompt gammas", "physics", {"prompt_gammas": True}, ()),
 ]
 
 
@@ -87,23 +87,27 @@ class Scene:
         return "\n".join(lines) + "\n"
 
 
+def switch_on(scene, where, keys, replaced):
+    target = getattr(scene, where)
+    target.update(keys)
+    for key in replaced:
+        target.pop(key, None)
+    if "block_crystals" in keys and scene.detector["radius_mm"] > 100:
+        target["block_crystals"] = [8, 8]  # 480 crystals are no multiple of 7
+
+
 def equip(program, scene, without=()):
     """Switches on all effects that this build simulates; the names of those that it does not are returned."""
-    lacking = []
-    probe = uniform_cylinder(MOUSE_PET, 10, 20)
-    for name, where, key, mouse, clinical in EFFECTS:
-        target = getattr(scene, where)
-        value = mouse if scene.detector["radius_mm"] < 100 else clinical
+    lacking, probe = [], uniform_cylinder(MOUSE_PET, 10, 20)
+    for name, *effect in EFFECTS:
         trial = copy.deepcopy(probe)
-        getattr(trial, where)[key] = mouse
-        if key == "dead_time_model":  # of a block, per photon that it takes
-            trial.electronics["dead_time_ns"] = 100
+        switch_on(trial, *effect)
         if not program.understands(name, trial):
             lacking.append(name)
-        elif name not in without:
-            target[key] = value
-            if key == "dead_time_model":
-                target["dead_time_ns"] = 100
+            continue
+        probe = trial
+        if name not in without:
+            switch_on(scene, *effect)
     probe.materials = True
     scene.materials = program.understands("materials", probe)
     return lacking if scene.materials else lacking + ["materials"]
