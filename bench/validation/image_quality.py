@@ -9,7 +9,9 @@ import phantoms
 import scenes
 from images import Volume
 
-VARIANTS = {"no resolution model": {"psf-fwhm": None, "positron-range": False}, "resolution model": {}}
+# The first word names the files. 1.2 mm is what the mice are reconstructed with, 0.8 mm the best that the scanner has anywhere.
+VARIANTS = {"no resolution model": {"psf-fwhm": None, "positron-range": False}, "narrow resolution model (0.8 mm)": {"psf-fwhm": 0.8},
+            "resolution model (1.2 mm)": {}}
 # What a scanner of 1.2 mm should recover at least after six iterations; the largest is for the overshoot of a resolution model at edges
 # (some 10 %) and for the report's choice of the rod's largest voxel.
 RECOVERY = {5: (0.85, 1.25), 4: (0.8, 1.25), 3: (0.7, 1.25), 2: (0.5, 1.25), 1: (0.1, 1.25)}
@@ -45,7 +47,7 @@ def run(program, duration_s=60.0):
                      f"expectation, the %STD are those of so short a scan, about {math.sqrt(1200 / scan.truth['duration_s']):.1f} times those of 20 min.")
     rows, rods = [], {}
     for model, changes in VARIANTS.items():
-        for iterations in (2, 6, 12):
+        for iterations in (2, 6):
             settings = {**phantoms.MOUSE_RECON, **phantoms.corrections(program, scan), "voxel": 0.5, "grid": "72,72,136", "iterations": iterations,
                         "calibration-factor": factor, **changes}
             base = program.reconstruct(scan, f"image-quality-{model.split()[0]}-{iterations}", settings)
@@ -54,7 +56,7 @@ def run(program, duration_s=60.0):
             rows.append([f"{iterations} x 12, {model}", f"{100 * (r['mean'] - 1):+.1f}", f"{r['std']:.1f}", f"{r['max']:.2f} / {r['min']:.2f}",
                          *(pair(r["rods"][d]) for d in RECOVERY), *(pair(r["cold"][c]) for c in ("water", "air"))])
             rods[f"{iterations} x 12, {model}"] = [(d, r["rods"][d][0], 0.0) for d in sorted(RECOVERY)]
-            if iterations == 6 and model == "resolution model":
+            if iterations == 6 and model.startswith("resolution"):
                 result.check("mean of the uniform region", 100 * (r["mean"] - 1), 2, "%")
                 for name in ("water", "air"):
                     result.check(f"spill-over in {name}", 100 * r["cold"][name][0], 5, "%")
@@ -63,5 +65,7 @@ def run(program, duration_s=60.0):
                     result.check(f"recovery of the {d} mm rod, at least {low}", value, high, "", low <= value <= high)
     result.table(["OSEM", "uniform mean off, %", "%STD", "max / min", *(f"rod {d} mm" for d in RECOVERY), "water", "air"], rows)
     result.figures["image-quality-recovery"] = figures.curves("recovery coefficients of the rods by diameter", "mm", rods, level=1, low=0, high=1.4)
+    result.remarks.append("A resolution model that is wider than the scanner is at a place makes small rods overshoot, the more so the longer it iterates and the smaller "
+                          "the voxels; the standard's choice of the rod's largest voxel adds noise to that. What is read from organs should not be read from single voxels.")
     result.remarks.append("Recovery and spill-over with their %STD in brackets, as sections 6.4.2 and 6.4.3 define them.")
     return result
