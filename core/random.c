@@ -13,7 +13,7 @@ iso_random iso_random_begin(uint64_t seed, uint64_t stream)
 }
 
 /* Philox 4x32 with ten rounds; the constants are those of the paper. */
-static void refill(iso_random *random)
+void iso_random_refill(iso_random *random)
 {
 	uint32_t k0 = random->key[0], k1 = random->key[1];
 	uint32_t c0 = random->counter[0], c1 = random->counter[1], c2 = random->counter[2], c3 = random->counter[3];
@@ -33,12 +33,6 @@ static void refill(iso_random *random)
 	random->block[3] = c3;
 	random->left = 4;
 	if (++random->counter[0] == 0) random->counter[1]++;
-}
-
-uint32_t iso_random_u32(iso_random *random)
-{
-	if (random->left == 0) refill(random);
-	return random->block[--random->left];
 }
 
 double iso_random_uniform(iso_random *random)

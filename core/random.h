@@ -16,7 +16,12 @@ typedef struct iso_random {
 } iso_random;
 
 iso_random iso_random_begin(uint64_t seed, uint64_t stream);
-uint32_t iso_random_u32(iso_random *random);
+void iso_random_refill(iso_random *random); /* the next four words; for iso_random_u32 */
+static inline uint32_t iso_random_u32(iso_random *random)
+{
+	if (random->left == 0) iso_random_refill(random);
+	return random->block[--random->left];
+}
 double iso_random_uniform(iso_random *random);     /* (0, 1), 52 bits, never 0 or 1 */
 double iso_random_gaussian(iso_random *random);    /* mean 0, standard deviation 1 */
 double iso_random_exponential(iso_random *random); /* mean 1 */

@@ -51,6 +51,7 @@ static void set_shape(iso_body_shape *out, const iso_shape *shape, const iso_pha
 		out->bound_mm2 = widest * widest + a[2] * a[2];
 		out->whole_ml = 2 * PI * a[0] * a[1] * a[2] / 1000;
 	}
+	out->bound_mm = sqrt(out->bound_mm2);
 	out->organ = shape->organ;
 	out->mu_per_mm = organ->mu_per_cm / 10;
 	out->density_g_ml = organ->density_g_per_ml;
@@ -134,14 +135,20 @@ typedef struct ray_pieces {
 	int edges;
 } ray_pieces;
 
-static void cut_ray(const iso_body *body, const double point_mm[3], const double direction[3], ray_pieces *pieces)
+/* Pieces up to limit_mm at least: shapes that lie farther from the point are left out. */
+static void cut_ray(const iso_body *body, const double point_mm[3], const double direction[3], double limit_mm,
+		    ray_pieces *pieces)
 {
 	double from[MOST_SHAPES], to[MOST_SHAPES], *edge = pieces->edge;
 	const iso_body_shape *shape[MOST_SHAPES];
 	int hits = 0, edges = 0;
 	for (size_t s = 0; s < body->shapes; s++) {
-		if (!ray_stretch(&body->shape[s], point_mm, direction, &from[hits], &to[hits])) continue;
-		shape[hits] = &body->shape[s];
+		const iso_body_shape *here = &body->shape[s];
+		const double x = point_mm[0] - here->centre_mm[0], y = point_mm[1] - here->centre_mm[1],
+			     z = point_mm[2] - here->centre_mm[2], far = here->bound_mm + limit_mm;
+		if (x * x + y * y + z * z > far * far) continue;
+		if (!ray_stretch(here, point_mm, direction, &from[hits], &to[hits])) continue;
+		shape[hits] = here;
 		const double both[2] = {from[hits], to[hits]};
 		for (int b = 0; b < 2; b++) { /* keep the edges sorted */
 			int at = edges++;
@@ -171,7 +178,7 @@ double iso_body_optical_depth(const iso_body *body, const double point_mm[3], co
 		return depth;
 	}
 	ray_pieces pieces;
-	cut_ray(body, point_mm, direction, &pieces);
+	cut_ray(body, point_mm, direction, (double)INFINITY, &pieces);
 	for (int i = 0; i + 1 < pieces.edges; i++)
 		if (pieces.owner[i]) depth += pieces.owner[i]->mu_per_mm * (pieces.edge[i + 1] - pieces.edge[i]);
 	return depth;
@@ -196,11 +203,11 @@ static double travel_voxels_mm(const iso_body *body, const double point_mm[3], c
 	return at + water_mm / air_density_g_ml;
 }
 
-double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const double direction[3], double water_mm)
+static double travel_shapes_mm(const iso_body *body, const double point_mm[3], const double direction[3],
+			       double water_mm, double limit_mm)
 {
-	if (body->voxels) return travel_voxels_mm(body, point_mm, direction, water_mm);
 	ray_pieces pieces;
-	cut_ray(body, point_mm, direction, &pieces);
+	cut_ray(body, point_mm, direction, limit_mm, &pieces);
 	double at = 0;
 	for (int i = 0; i + 1 < pieces.edges; i++) {
 		const double air = pieces.edge[i] - at;
@@ -214,6 +221,14 @@ double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const 
 		at += length;
 	}
 	return at + water_mm / air_density_g_ml;
+}
+
+double iso_body_travel_mm(const iso_body *body, const double point_mm[3], const double direction[3], double water_mm)
+{
+	if (body->voxels) return travel_voxels_mm(body, point_mm, direction, water_mm);
+	/* Few positrons go farther than 4 times their way in water, and few shapes are that near. */
+	const double limit_mm = 4 * water_mm, path_mm = travel_shapes_mm(body, point_mm, direction, water_mm, limit_mm);
+	return path_mm <= limit_mm ? path_mm : travel_shapes_mm(body, point_mm, direction, water_mm, (double)INFINITY);
 }
 
 /* How far the shape reaches from its centre along a unit vector. */

@@ -11,12 +11,12 @@
 typedef struct iso_body_shape {
 	iso_shape_kind kind;
 	double centre_mm[3], to_unit[3][3], from_unit[3][3];
-	double bound_mm2;    /* square of the radius of a sphere about the centre that holds the shape */
-	double smallest_mm;  /* smallest half axis */
-	double whole_ml;     /* volume of the whole shape, not carved, in closed form */
-	double owned_ml;     /* what later shapes leave of it */
-	double mu_per_mm;    /* of its organ */
-	double density_g_ml; /* of its organ */
+	double bound_mm, bound_mm2; /* radius, and its square, of a sphere about the centre that holds the shape */
+	double smallest_mm;         /* smallest half axis */
+	double whole_ml;            /* volume of the whole shape, not carved, in closed form */
+	double owned_ml;            /* what later shapes leave of it */
+	double mu_per_mm;           /* of its organ */
+	double density_g_ml;        /* of its organ */
 	unsigned organ;
 	double reach_mm; /* of ISO_SHAPE_VOXELS: from the axis x = y = 0 */
 } iso_body_shape;

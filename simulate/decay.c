@@ -16,7 +16,7 @@ static void follow_pair(const iso_transport *t, iso_random *random, const double
 	for (int i = 0; i < 2; i++)
 		photon[i] = (iso_photon){
 		    .point_mm = {p[0], p[1], p[2]}, .energy_kev = ANNIHILATION_KEV, .origin = ISO_SINGLE_ANNIHILATION};
-	iso_photon_direction(random, photon[0].direction);
+	draw_direction(random, photon[0].direction);
 	iso_transport_partner(t, random, photon[0].direction, photon[1].direction);
 	for (int i = 0; i < 2; i++) iso_photon_follow(t, random, &photon[i], false, deposits);
 }
@@ -26,7 +26,7 @@ static void follow_gamma(const iso_transport *t, iso_random *random, const doubl
 {
 	iso_photon photon = {
 	    .point_mm = {point_mm[0], point_mm[1], point_mm[2]}, .energy_kev = kev, .origin = ISO_SINGLE_PROMPT_GAMMA};
-	iso_photon_direction(random, photon.direction);
+	draw_direction(random, photon.direction);
 	iso_photon_follow(t, random, &photon, false, deposits);
 }
 
@@ -112,7 +112,7 @@ int iso_transport_background(const iso_transport *t, iso_random *random, double 
 		if (!leaves[g]) continue;
 		iso_photon photon = here;
 		photon.energy_kev = iso_lutetium_gamma[g].kev;
-		iso_photon_direction(random, photon.direction);
+		draw_direction(random, photon.direction);
 		iso_photon_follow(t, random, &photon, true, &deposits);
 	}
 	return iso_photon_singles(t, random, time_s, decay, &deposits, out);

@@ -14,12 +14,34 @@ static inline double draw_uniform(iso_random *random)
 	return ((double)iso_random_u32(random) + 0.5) * 0x1p-32;
 }
 
-/* Two independent normal numbers (Box-Muller). */
+/* Two independent normal numbers (the polar method of G. Marsaglia and T. A. Bray, SIAM Rev. 6 (1964) 260: a point of the
+ * unit disc needs neither sine nor cosine). */
 static inline void draw_gaussian_pair(iso_random *random, double pair[2])
 {
-	const double radius = sqrt(-2 * log(draw_uniform(random))), azimuth = 6.283185307179586 * draw_uniform(random);
-	pair[0] = radius * cos(azimuth);
-	pair[1] = radius * sin(azimuth);
+	double a, b, r2;
+	do {
+		a = 2 * draw_uniform(random) - 1;
+		b = 2 * draw_uniform(random) - 1;
+		r2 = a * a + b * b;
+	} while (r2 > 1);
+	const double scale = sqrt(-2 * log(r2) / r2);
+	pair[0] = scale * a;
+	pair[1] = scale * b;
+}
+
+/* Isotropic unit vector (G. Marsaglia, Ann. Math. Stat. 43 (1972) 645). */
+static inline void draw_direction(iso_random *random, double direction[3])
+{
+	double a, b, r2;
+	do {
+		a = 2 * draw_uniform(random) - 1;
+		b = 2 * draw_uniform(random) - 1;
+		r2 = a * a + b * b;
+	} while (r2 > 1);
+	const double scale = 2 * sqrt(1 - r2);
+	direction[0] = scale * a;
+	direction[1] = scale * b;
+	direction[2] = 1 - 2 * r2;
 }
 
 #endif

@@ -9,21 +9,6 @@
 #define MM_PER_S       299792458e3
 #define FWHM_PER_SIGMA 2.3548200450309493
 
-void iso_photon_direction(iso_random *random, double direction[3])
-{
-	/* G. Marsaglia, Ann. Math. Stat. 43 (1972) 645. */
-	double a, b, r2;
-	do {
-		a = 2 * draw_uniform(random) - 1;
-		b = 2 * draw_uniform(random) - 1;
-		r2 = a * a + b * b;
-	} while (r2 > 1);
-	const double scale = 2 * sqrt(1 - r2);
-	direction[0] = scale * a;
-	direction[1] = scale * b;
-	direction[2] = 1 - 2 * r2;
-}
-
 static void move(iso_photon *photon, double distance_mm)
 {
 	for (int a = 0; a < 3; a++) photon->point_mm[a] += distance_mm * photon->direction[a];
@@ -119,12 +104,14 @@ void iso_photon_follow(const iso_transport *t, iso_random *random, iso_photon *p
 {
 	for (;;) {
 		if (!in_crystals) {
+			/* A photon that cannot scatter and misses the crystals need not be followed through the body. */
 			double entry;
-			if (!t->scene->scatter &&
-			    !iso_annulus_meet(&t->annulus, photon->point_mm, photon->direction, &entry))
+			const bool straight = !t->scene->scatter;
+			if (straight && !iso_annulus_meet(&t->annulus, photon->point_mm, photon->direction, &entry))
 				return;
 			if (t->matter && !leave_body(t, random, photon)) return;
-			if (!iso_annulus_meet(&t->annulus, photon->point_mm, photon->direction, &entry)) return;
+			if (!straight && !iso_annulus_meet(&t->annulus, photon->point_mm, photon->direction, &entry))
+				return;
 			move(photon, entry);
 		}
 		if (!t->crystal) {

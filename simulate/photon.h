@@ -35,7 +35,4 @@ void iso_photon_deposit(const iso_transport *transport, const iso_photon *photon
 int iso_photon_singles(const iso_transport *transport, iso_random *random, double time_s, uint64_t decay,
 		       const iso_deposits *deposits, iso_single out[ISO_MOST_SINGLES]);
 
-/* Isotropic unit vector. */
-void iso_photon_direction(iso_random *random, double direction[3]);
-
 #endif

@@ -44,11 +44,11 @@ static iso_status set_photons(iso_transport *t, const char *nuclide, iso_error *
 	const iso_scene *scene = t->scene;
 	const iso_simulated_detector *detector = &scene->detector;
 	iso_status status = ISO_OK;
-	for (int a = 0; a < 2; a++)
-		t->block_crystals[a] = detector->block_crystals[a] ? detector->block_crystals[a] : 1;
+	for (int i = 0; i < 2; i++)
+		t->block_crystals[i] = t->scanner->block_crystals[i] ? t->scanner->block_crystals[i] : 1;
 	t->single_sigma_s = 1e-12 * t->time_sigma_ps / sqrt(2.0);
 	t->threshold_kev =
-	    isnan(scene->electronics.trigger_kev) ? detector->energy_window_kev[0] : scene->electronics.trigger_kev;
+	    scene->electronics.trigger_kev > 0 ? scene->electronics.trigger_kev : detector->energy_window_kev[0];
 	t->least_kev = fmax(least_kev(detector, t->threshold_kev), ISO_MATERIAL_LOWEST_KEV);
 	if (scene->attenuation) status = iso_matter_create(&scene->phantom, &t->body, &t->matter, err);
 	if (status == ISO_OK && detector->crystal_material[0]) {
@@ -129,8 +129,8 @@ void iso_transport_annihilation_point(const iso_transport *t, iso_random *random
 	/* Straight on, until the matter on the way equals the distance in water: a positron that leaves the lung stops
 	 * soon behind its surface. */
 	const double water_mm = iso_positron_water_mm(&t->range, random);
-	const double z = 2 * draw_uniform(random) - 1, azimuth = TWO_PI * draw_uniform(random), rho = sqrt(1 - z * z);
-	const double direction[3] = {rho * cos(azimuth), rho * sin(azimuth), z};
+	double direction[3];
+	draw_direction(random, direction);
 	const double path_mm = iso_body_travel_mm(&t->body, point_mm, direction, water_mm);
 	for (int a = 0; a < 3; a++) point_mm[a] += path_mm * direction[a];
 }

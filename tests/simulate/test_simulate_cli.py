@@ -163,7 +163,10 @@ def electronics_that_are_wrong():
             ("efficiency_spread_percent: 12", "efficiency_spread: 12", "efficiency_spread")]:
         assert old in ELECTRONICS, old
         broken("detector:\n", ELECTRONICS.replace(old, new), message)
-    broken("  photofraction: 0.6", "  crystal_material: LSO  #", "need the electronics")
+    with open(path("material.yaml"), "w") as file:
+        file.write(open(CYLINDER).read().replace("  photofraction: 0.6", "  #").replace(
+            "  attenuation_per_mm: 0.087", "  crystal_material: LSO  #"))
+    refused(run(path("material.yaml"), "-o", path("bad.lm.h5")), 3, "need the electronics")
     broken("detector:\n", "electronics: {}\ndetector:\n  block_crystals: [14]\n", "line")
 
 
