@@ -288,21 +288,20 @@ static void read_electronics(reader *r, const electronics_text *in, iso_scene *s
 	static const char *const multiples[] = {"all_pairs", "reject", "largest_energies", NULL};
 	static const char *const distributions[] = {"normal", "log_normal", NULL};
 	iso_simulated_electronics *e = &scene->electronics;
-	e->trigger_kev = e->singles_interval_s = (double)NAN;
 	if (!in) return;
 	e->on = true;
 	e->dead_time = (iso_simulated_dead_time)choice(r, "dead_time_model", in->dead_time_model, models,
 						       "say none, paralyzable or non_paralyzable");
 	e->dead_time_ns = number_or(r, "dead_time_ns", in->dead_time_ns, 0);
 	e->pile_up_ns = number_or(r, "pile_up_ns", in->pile_up_ns, 0);
-	e->trigger_kev = number_or(r, "trigger_kev", in->trigger_kev, (double)NAN);
+	e->trigger_kev = number_or(r, "trigger_kev", in->trigger_kev, 0);
 	e->multiples = (iso_multiples)choice(r, "multiples", in->multiples, multiples,
 					     "say all_pairs, reject or largest_energies");
 	e->delayed_offset_ns = number_or(r, "delayed_offset_ns", in->delayed_offset_ns, 500);
 	e->efficiency_spread = number_or(r, "efficiency_spread_percent", in->efficiency_spread_percent, 0) / 100;
 	e->log_normal = choice(r, "efficiency_distribution", in->efficiency_distribution, distributions,
 			       "say normal or log_normal");
-	e->singles_interval_s = number_or(r, "singles_interval_s", in->singles_interval_s, (double)NAN);
+	e->singles_interval_s = number_or(r, "singles_interval_s", in->singles_interval_s, 0);
 }
 
 static void read_facts(reader *r, const scene_text *in, iso_scene *scene)

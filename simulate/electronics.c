@@ -64,7 +64,7 @@ iso_status iso_electronics_create(const iso_scene *scene, const iso_scanner *sca
 	e->random = iso_random_begin(scene->seed, KEPT_STREAM);
 	iso_coincidences_begin(&e->coincidences, scene, scanner, sink);
 	const double stated_s = scene->electronics.singles_interval_s;
-	const double interval_s = isfinite(stated_s) ? stated_s : fmax(1, scene->duration_s / 100);
+	const double interval_s = stated_s > 0 ? stated_s : fmax(1, scene->duration_s / 100);
 	iso_status status = iso_dead_time_begin(&e->dead, &scene->electronics, scanner, err);
 	if (status == ISO_OK) status = set_efficiencies(e, scene, scanner, err);
 	if (status == ISO_OK)

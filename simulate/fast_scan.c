@@ -208,6 +208,12 @@ iso_status iso_fast_scan(iso_transport *transport, const iso_event_sink *sink, i
 			 const iso_progress *progress, iso_simulation_counts *counts, iso_error *err)
 {
 	const iso_scene *scene = transport->scene;
+	if (transport->crystal)
+		return iso_fail(
+		    err, ISO_BAD_INPUT, NULL,
+		    "add the section electronics, which follows every photon; docs/scene-file.md lists its keys",
+		    "crystals of %s, which tell energies apart, need the electronics",
+		    scene->detector.crystal_material);
 	if (scene->randoms && iso_source_changes(transport->source))
 		return iso_fail(
 		    err, ISO_BAD_INPUT, NULL,

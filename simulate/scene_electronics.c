@@ -12,17 +12,6 @@ static iso_status wrong(iso_error *err, const char *remedy, const char *what, do
 	return iso_fail(err, ISO_BAD_INPUT, NULL, remedy, "%s is %g", what, value);
 }
 
-static iso_status check_without(const iso_scene *scene, iso_error *err)
-{
-	static const char remedy[] =
-	    "add the section electronics, which follows every photon; docs/scene-file.md lists its keys";
-	if (scene->detector.crystal_material[0])
-		return iso_fail(err, ISO_BAD_INPUT, NULL, remedy,
-				"crystals of %s, which tell energies apart, need the electronics",
-				scene->detector.crystal_material);
-	return ISO_OK;
-}
-
 iso_status iso_scene_check_electronics(const iso_scene *scene, iso_error *err)
 {
 	const iso_simulated_electronics *e = &scene->electronics;
@@ -34,7 +23,7 @@ iso_status iso_scene_check_electronics(const iso_scene *scene, iso_error *err)
 				"give block_crystals that divide the rings, or leave them out",
 				"blocks of %u x %u crystals do not fill %u rings of %u crystals", block[0], block[1],
 				d->rings.rings, d->rings.crystals_per_ring);
-	if (!e->on) return check_without(scene, err);
+	if (!e->on) return ISO_OK;
 	if (!(e->dead_time_ns >= 0 && e->dead_time_ns < 1e9))
 		return wrong(err, "give a number >= 0, in ns", "dead_time_ns", e->dead_time_ns);
 	if (!(e->pile_up_ns >= 0 && e->pile_up_ns < 1e9))
@@ -48,15 +37,15 @@ iso_status iso_scene_check_electronics(const iso_scene *scene, iso_error *err)
 				"dead time and pile-up belong to blocks, and there are none");
 	if (e->dead_time_ns > 0 && e->pile_up_ns > e->dead_time_ns)
 		return wrong(err, "integrate no longer than the dead time", "pile_up_ns", e->pile_up_ns);
-	if (!isnan(e->trigger_kev) && !(e->trigger_kev > 0 && e->trigger_kev <= d->energy_window_kev[0]))
-		return wrong(err, "give an energy > 0 and not above the window's lower end, or leave it out",
+	if (!(e->trigger_kev >= 0 && e->trigger_kev <= d->energy_window_kev[0]))
+		return wrong(err, "give an energy that is not above the window's lower end, or leave it out",
 			     "trigger_kev", e->trigger_kev);
 	if (!(e->delayed_offset_ns > 2 * d->coincidence_window_ns && e->delayed_offset_ns < 1e9))
 		return wrong(err, "give more than two coincidence windows, in ns", "delayed_offset_ns",
 			     e->delayed_offset_ns);
 	if (!(e->efficiency_spread >= 0 && e->efficiency_spread <= 0.5))
 		return wrong(err, "give 0 to 50 %", "efficiency_spread_percent", 100 * e->efficiency_spread);
-	if (!isnan(e->singles_interval_s) && !(e->singles_interval_s >= 1e-6))
+	if (e->singles_interval_s != 0 && !(e->singles_interval_s >= 1e-6))
 		return wrong(err, "give a number > 0, in s, or leave it out", "singles_interval_s",
 			     e->singles_interval_s);
 	return ISO_OK;

@@ -44,11 +44,11 @@ static iso_status set_photons(iso_transport *t, const char *nuclide, iso_error *
 	const iso_scene *scene = t->scene;
 	const iso_simulated_detector *detector = &scene->detector;
 	iso_status status = ISO_OK;
-	for (int a = 0; a < 2; a++)
-		t->block_crystals[a] = detector->block_crystals[a] ? detector->block_crystals[a] : 1;
+	for (int i = 0; i < 2; i++)
+		t->block_crystals[i] = t->scanner->block_crystals[i] ? t->scanner->block_crystals[i] : 1;
 	t->single_sigma_s = 1e-12 * t->time_sigma_ps / sqrt(2.0);
 	t->threshold_kev =
-	    isnan(scene->electronics.trigger_kev) ? detector->energy_window_kev[0] : scene->electronics.trigger_kev;
+	    scene->electronics.trigger_kev > 0 ? scene->electronics.trigger_kev : detector->energy_window_kev[0];
 	t->least_kev = fmax(least_kev(detector, t->threshold_kev), ISO_MATERIAL_LOWEST_KEV);
 	if (scene->attenuation) status = iso_matter_create(&scene->phantom, &t->body, &t->matter, err);
 	if (status == ISO_OK && detector->crystal_material[0]) {

@@ -89,12 +89,12 @@ typedef struct iso_simulated_electronics {
 	iso_simulated_dead_time dead_time;
 	double dead_time_ns; /* of a block, after each photon that it takes */
 	double pile_up_ns;   /* integration: energies of a block that come closer than this add up; 0 = never */
-	double trigger_kev;  /* photons with less are not seen by a block; NAN: the window's lower end */
+	double trigger_kev;  /* photons with less are not seen by a block; 0: the lower end of the energy window */
 	iso_multiples multiples;
 	double delayed_offset_ns;  /* of the delayed window; > 2 windows */
 	double efficiency_spread;  /* standard deviation of the crystals' relative efficiencies; 0 = all alike */
 	bool log_normal;           /* their distribution; false: normal */
-	double singles_interval_s; /* in which singles are counted; NAN: a hundredth of the scan, at least 1 s */
+	double singles_interval_s; /* in which singles are counted; 0: a hundredth of the scan, at least 1 s */
 } iso_simulated_electronics;
 
 typedef struct iso_scene {

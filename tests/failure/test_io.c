@@ -104,8 +104,10 @@ static iso_status write_listmode(const char *folder, iso_error *err)
 		    iso_listmode_create(in(folder, "new.lm.h5"), scanner, &facts, "{\"by\": \"a test\"}", &writer, err);
 	for (uint32_t n = 0; status == ISO_OK && n < 20000; n++) {
 		const iso_event event = {.time_ms = 10 * n, .element = {n % 24, 24 + n % 48}};
-		status = iso_listmode_append(writer, &event, NULL, 1, err);
+		const iso_event_truth truth = {.fate = n % ISO_EVENT_FATES};
+		status = iso_listmode_append(writer, &event, &truth, 1, err);
 	}
+	if (status == ISO_OK) status = iso_listmode_set_true_efficiencies(writer, scanner->efficiency, err);
 	if (status == ISO_OK) status = iso_singles_create(scanner->elements, 2, 20, 10, &singles, err);
 	if (status == ISO_OK) status = iso_listmode_set_singles(writer, singles, err);
 	if (status == ISO_OK)

@@ -163,6 +163,16 @@ static void what_may_not_be_written(void)
 		ISO_ASSERT_OK(iso_listmode_append(writer, &good, NULL, 1, &err), err);
 		CU_ASSERT_EQUAL(iso_listmode_commit(writer, &counts, n ? 0.001 : (double)NAN, &err), ISO_BAD_USAGE);
 	}
+	/* a fate that there is not; the truth of some events and not of others, one way and the other */
+	for (int n = 0; n < 3; n++) {
+		iso_listmode_writer *writer;
+		const iso_event_truth known = {.fate = ISO_EVENT_RANDOM}, no_such = {.fate = ISO_EVENT_FATES};
+		ISO_ASSERT_OK(iso_listmode_create(path, scanner, &acquisition, NULL, &writer, &err), err);
+		ISO_ASSERT_OK(iso_listmode_append(writer, &good, n < 2 ? &known : NULL, 1, &err), err);
+		const iso_event_truth *next = n == 0 ? &no_such : n == 1 ? NULL : &known;
+		CU_ASSERT_EQUAL(iso_listmode_append(writer, &good, next, 1, &err), ISO_BAD_USAGE);
+		iso_listmode_discard(writer);
+	}
 	CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
 	iso_scanner_free(scanner);
 }

@@ -68,8 +68,7 @@ static iso_scene *scene_with_electronics(double activity_bq, double duration_s)
 {
 	iso_scene *scene = scene_of_point(centre, activity_bq, duration_s);
 	scene->randoms = true;
-	scene->electronics = (iso_simulated_electronics){
-	    .on = true, .trigger_kev = (double)NAN, .singles_interval_s = (double)NAN, .delayed_offset_ns = 500};
+	scene->electronics = (iso_simulated_electronics){.on = true, .delayed_offset_ns = 500};
 	scene->detector.block_crystals[0] = scene->detector.block_crystals[1] = 8;
 	return scene;
 }
@@ -508,22 +507,27 @@ static void test_failures(void)
 	CU_ASSERT_EQUAL(iso_simulate(scene, &sink, 2, &progress, NULL, &err), ISO_CANCELLED);
 	CU_ASSERT_EQUAL(reports, 2);
 	forget(&r);
-	iso_simulated_electronics wrong[8];
-	for (int n = 0; n < 8; n++) wrong[n] = scene->electronics;
+	iso_simulated_electronics wrong[7];
+	for (int n = 0; n < 7; n++) wrong[n] = scene->electronics;
 	wrong[0].dead_time_ns = 100;                    /* and no model */
 	wrong[1].dead_time = ISO_SIMULATED_PARALYZABLE; /* and no time */
 	wrong[2].delayed_offset_ns = 8;                 /* two windows of 4 ns */
 	wrong[3].pile_up_ns = -1;
 	wrong[4].efficiency_spread = 0.6;
 	wrong[5].trigger_kev = 351;
-	wrong[6].singles_interval_s = 0;
-	wrong[7].on = false; /* with crystals of a material */
-	for (int n = 0; n < 8; n++) {
+	wrong[6].singles_interval_s = -1;
+	for (int n = 0; n < 7; n++) {
 		scene->electronics = wrong[n];
-		if (n == 7) strcpy(scene->detector.crystal_material, "LSO");
 		CU_ASSERT_EQUAL(iso_scene_prepare(scene, &err), ISO_BAD_INPUT);
 		CU_ASSERT(err.remedy[0]);
 	}
+	iso_scene_free(scene);
+	scene = scene_with_electronics(1e6, 0.2);
+	scene->electronics.on = false; /* with crystals of a material */
+	strcpy(scene->detector.crystal_material, "LSO");
+	scene->detector.rings.attenuation_per_mm = (double)NAN;
+	ISO_ASSERT_OK(iso_scene_prepare(scene, &err), err);
+	CU_ASSERT_EQUAL(iso_simulate(scene, &sink, 2, NULL, NULL, &err), ISO_BAD_INPUT);
 	iso_scene_free(scene);
 	scene = scene_with_electronics(1e6, 0.2);
 	scene->detector.block_crystals[0] = 7; /* 160 crystals */

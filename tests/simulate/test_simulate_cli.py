@@ -95,6 +95,81 @@ def same_events_for_any_threads_but_not_any_seed():
     assert one != other
 
 
+ELECTRONICS = """electronics:
+  dead_time_model: non_paralyzable
+  dead_time_ns: 300
+  pile_up_ns: 60
+  multiples: all_pairs
+  delayed_offset_ns: 400
+  efficiency_spread_percent: 12
+  efficiency_distribution: log_normal
+  singles_interval_s: 0.02
+detector:
+  block_crystals: [14, 8]
+"""
+
+
+@test
+def electronics_and_the_truth_of_events():
+    with open(path("e.yaml"), "w") as file:
+        file.write(open(CYLINDER).read().replace("detector:\n", ELECTRONICS))
+    result = run(path("e.yaml"), "-o", path("e.lm.h5"), "--duration", "0.05", "--scale", "40", "--json")
+    assert result.returncode == 0, result.stderr
+    counts = json.loads(result.stdout)["counts"]
+    with h5py.File(path("e.lm.h5"), "r") as file:
+        prompt = file["events/kind"][:] == 0
+        fate = file["truth/fate"][:]
+        for value, name in enumerate(["trues", "scattered", "randoms", "prompt_gammas", "background"]):
+            assert (fate[prompt] == value).sum() == counts[name], name
+        assert counts["trues"] > 1000 and counts["randoms"] > 100
+        assert (fate[~prompt] == 2).all() and (~prompt).sum() == counts["delayeds"] > 100
+        assert prompt.sum() == counts["prompts"] == sum(
+            counts[name] for name in ("trues", "scattered", "randoms", "prompt_gammas", "background"))
+        assert file["truth/scatters"].shape == fate.shape
+        assert file["singles/counts"].shape == (3, 64 * 196)  # 50 ms in intervals of 20 ms
+        assert file["singles/counts"][:].sum() == counts["singles"]
+        assert (file["singles/group"][:] == numpy.arange(64 * 196)).all()
+        assert list(file["scanner"].attrs["block_crystals"]) == [14, 8]
+        assert (file["scanner/efficiency"][:] == 1).all()
+        efficiency = file["truth/efficiency"][:]
+        # 5 standard errors of mean and deviation of 12544 crystals, the latter widened by the tail
+        assert abs(efficiency.mean() - 1) < 5 * 0.12 / 112 and abs(efficiency.std() - 0.12) < 7 * 0.12 / 158
+    assert counts["lost_dead_time"] > 0 and counts["piled_up"] > 0
+    assert counts["photons"] == sum(counts[name] for name in (
+        "lost_dead_time", "piled_up", "lost_efficiency", "outside_window", "singles"))
+    info = subprocess.run([ISOTRACE, "info", "--json", path("e.lm.h5")], capture_output=True, text=True)
+    facts = json.loads(info.stdout)
+    assert facts["singles"] == {"photons": counts["singles"], "groups": 12544, "interval_s": 0.02, "intervals": 3}
+    assert facts["blocks"] == {"number": 112, "crystals_transaxial": 14, "crystals_axial": 8}
+    # without electronics the fate is known, too
+    result = run(CYLINDER, "-o", path("f.lm.h5"), "--duration", "0.2", "--scale", "40", "--json")
+    counts = json.loads(result.stdout)["counts"]
+    with h5py.File(path("f.lm.h5"), "r") as file:
+        prompt = file["events/kind"][:] == 0
+        fate = file["truth/fate"][:]
+        assert (fate[prompt] == 0).sum() == counts["trues"] and (fate[prompt] == 2).sum() == counts["randoms"] > 0
+        assert "singles" not in file and "efficiency" not in file["truth"]
+
+
+@test
+def electronics_that_are_wrong():
+    for old, new, message in [
+            ("model: non_paralyzable", "model: extending", "dead_time_model 'extending' is not possible"),
+            ("  dead_time_ns: 300\n", "", "contradict"),
+            ("multiples: all_pairs", "multiples: some", "multiples 'some' is not possible"),
+            ("delayed_offset_ns: 400", "delayed_offset_ns: 5", "delayed_offset_ns is 5"),
+            ("block_crystals: [14, 8]", "block_crystals: [13, 8]", "blocks of 13 x 8"),
+            ("  block_crystals: [14, 8]\n", "", "there are none"),
+            ("efficiency_spread_percent: 12", "efficiency_spread: 12", "efficiency_spread")]:
+        assert old in ELECTRONICS, old
+        broken("detector:\n", ELECTRONICS.replace(old, new), message)
+    with open(path("material.yaml"), "w") as file:
+        file.write(open(CYLINDER).read().replace("  photofraction: 0.6", "  #").replace(
+            "  attenuation_per_mm: 0.087", "  crystal_material: LSO  #"))
+    refused(run(path("material.yaml"), "-o", path("bad.lm.h5")), 3, "need the electronics")
+    broken("detector:\n", "electronics: {}\ndetector:\n  block_crystals: [14]\n", "line")
+
+
 @test
 def uptakes_from_a_table():
     with open(path("u.csv"), "w") as file:
