@@ -85,7 +85,8 @@ iso_status iso_export_merge(iso_acquisition *own, const iso_acquisition *s, cons
 		status = merge_number(&own->energy_window_kev[w], s->energy_window_kev[w], 0.5,
 				      w ? "upper energy in keV" : "lower energy in keV", path, err);
 	if (status == ISO_OK)
-		status = merge_number(&own->energy_resolution, s->energy_resolution, 1e-3, "energy resolution", path, err);
+		status =
+		    merge_number(&own->energy_resolution, s->energy_resolution, 1e-3, "energy resolution", path, err);
 	if (status == ISO_OK)
 		status = merge_number(&own->half_life_s, s->half_life_s, 1e-3 * fabs(s->half_life_s), "half-life in s",
 				      path, err);
