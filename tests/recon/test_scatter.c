@@ -120,6 +120,13 @@ static double accepted(double kev)
 	return 0.5 * (erf((window_kev[1] - kev) / sigma / sqrt(2)) - erf((window_kev[0] - kev) / sigma / sqrt(2)));
 }
 
+/* Over 511 keV: the photoelectric part, and 0.4 of the rest, stay. */
+static double stays(double kev, double rho)
+{
+	const double photo = 0.33 * pow(511 / kev, 2.7), part = photo / (photo + 0.67 * rho);
+	return (part + 0.4 * (1 - part)) / (0.33 + 0.4 * 0.67);
+}
+
 /* cos / R^2 x stopping relative to 511 keV at normal incidence. Crystals: 0.087 per mm, 10 mm deep. */
 static double end_factor(const iso_scanner *s, uint32_t e, const double from[3], double relative)
 {
@@ -187,7 +194,7 @@ static double brute_point(const iso_scanner *s, uint32_t a, uint32_t b, int bin,
 	if (unit == 0) unit = kn_total(511);
 	/* between 250 and 511 keV, to 1e-3 */
 	const double rho = kn_total(kev) / unit, crystal = 0.67 * rho + 0.33 * pow(511 / kev, 2.7);
-	return kn(cosine) / unit * window * 1e4 * mu_per_mm *
+	return kn(cosine) / unit * window * stays(kev, rho) * 1e4 * mu_per_mm *
 	       (before(&s->tof, p, &u, &v, bin, 1) * exp(-u.depth - rho * v.depth) * end_factor(s, a, p, 1) *
 		    end_factor(s, b, p, crystal) +
 		before(&s->tof, p, &v, &u, bin, -1) * exp(-v.depth - rho * u.depth) * end_factor(s, b, p, 1) *
@@ -295,7 +302,8 @@ static double scattered(iso_random *random, const double p[3], const double d[3]
 	if (rho[0] == 0)
 		for (int n = 0; n <= 400; n++) rho[n] = kn_total(511 / (3 - n / 200.0)) / kn_total(511);
 	const double r = rho[(int)((cosine + 1) * 200)];
-	return mu_per_mm * length * exp(-mu_per_mm * s) * exp(-r * mu_per_mm * way_out(q, u, water_mm, half_mm)) *
+	return stays(kev, r) * mu_per_mm * length * exp(-mu_per_mm * s) *
+	       exp(-r * mu_per_mm * way_out(q, u, water_mm, half_mm)) *
 	       seen(q, u, kev, 0.67 * r + 0.33 * pow(511 / kev, 2.7));
 }
 
