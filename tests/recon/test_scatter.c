@@ -663,18 +663,18 @@ static void corrects(void)
 	iso_volume *with = NULL, *without = NULL;
 	ISO_ASSERT_OK(reconstruct(&s, &o, &with, &err), err);
 	double scale = 0, sd = 0, share = 0;
-	const char *line = strstr(heard.notes, "scatter after iteration 2: ");
+	const char *line = strstr(heard.notes, "scatter after iteration 3: ");
 	CU_ASSERT_FATAL(line != NULL);
 	CU_ASSERT_EQUAL(
 	    sscanf(line,
-		   "scatter after iteration 2: %lf %% of prompts less randoms, simulated x %lf +- %lf by the tails",
+		   "scatter after iteration 3: %lf %% of prompts less randoms, simulated x %lf +- %lf by the tails",
 		   &share, &scale, &sd),
 	    3);
-	CU_ASSERT(strstr(heard.notes, "iteration 1: ") && !strstr(heard.notes, "scatter after iteration 3"));
-	/* the image after two iterations is not yet the true one: 2 % more */
+	CU_ASSERT(strstr(heard.notes, "iteration 1: ") && !strstr(heard.notes, "scatter after iteration 4"));
+	/* the image after three iterations is not yet the limit: 2 % are lacking (seen with ten times the counts) */
 	CU_ASSERT(sd > 0.01 && sd < 0.06);
-	ISO_ASSERT_NEAR(scale, 1.25, 4 * sd + 0.025);
-	ISO_ASSERT_NEAR(share / 100 * (double)s.count, s.scattered, (4 * sd / scale + 0.02) * s.scattered);
+	ISO_ASSERT_NEAR(scale, 1.25, 4 * sd + 0.03);
+	ISO_ASSERT_NEAR(share / 100 * (double)s.count, s.scattered, (4 * sd / scale + 0.03) * s.scattered);
 	CU_ASSERT(strstr(with->corrections.scatter, "by tails") != NULL);
 	o.scatter = ISO_SCATTER_NONE;
 	ISO_ASSERT_OK(reconstruct(&s, &o, &without, &err), err);
