@@ -15,7 +15,7 @@ static const struct argp_option option_table[] = {
      "Single-scatter simulation; default: where there is a --mu and the energy window and resolution are known", 3},
     {"scatter-scale", KEY_SCALE, "tails|total|none", 0,
      "How much scatter there is: by lines that pass the body (default), by the total, or as simulated", 3},
-    {"scatter-updates", KEY_UPDATES, "N", 0, "Estimate scatter after each of the first N iterations; default 2", 3},
+    {"scatter-updates", KEY_UPDATES, "N", 0, "Estimate scatter after each of the first N iterations; default 3", 3},
     {"prompt-gamma", KEY_GAMMA, "yes|no", OPTION_ARG_OPTIONAL,
      "Background of the nuclide's prompt gammas; default: with scatter, where the nuclide has any", 3},
     {"energy-window", KEY_WINDOW, "LOW,HIGH", 0, "In keV; default: as the list-mode states", 3},

@@ -40,7 +40,7 @@ iso_recon_options iso_recon_options_default(void)
 				   .coincidence_window_ns = (double)NAN,
 				   .calibration_factor = (double)NAN,
 				   .calibration_uncertainty = (double)NAN,
-				   .scatter_updates = 2,
+				   .scatter_updates = 3,
 				   .energy_window_kev = {(double)NAN, (double)NAN},
 				   .energy_resolution = (double)NAN,
 				   .randoms = ISO_RANDOMS_NONE};

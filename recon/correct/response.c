@@ -7,8 +7,9 @@
 
 static const double sigma_of_fwhm = 0.42466090014400953; /* 1 / (2 sqrt(2 ln 2)) */
 static const double photoelectric = 0.33, photoelectric_power = 2.7;
-/* Of the photons of 511 keV that interact in a block, the part that leaves all of its energy there, in one interaction or several. */
-static const double full_511 = 0.6;
+/* Of the photons that Compton scattering leaves in a block, the part that is absorbed there, too: 60 % of those of 511 keV that interact leave all
+ * of their energy. */
+static const double recaptured = 0.40;
 
 iso_energy_response iso_energy_response_of(const iso_scanner *scanner, const double window_kev[2], double resolution)
 {
@@ -38,12 +39,28 @@ double iso_stopping(const iso_energy_response *r, double relative, double cosine
 	return expm1(-r->optical_depth * relative / cosine) / expm1(-r->optical_depth);
 }
 
+static double photofraction(double energy_kev)
+{
+	return photoelectric * pow(ISO_ELECTRON_REST_KEV / energy_kev, photoelectric_power) /
+	       iso_crystal_relative(energy_kev);
+}
+
+static double full(double energy_kev)
+{
+	const double photo = photofraction(energy_kev);
+	return photo + (1 - photo) * recaptured;
+}
+
+double iso_full_relative(double energy_kev)
+{
+	return full(energy_kev) / full(ISO_ELECTRON_REST_KEV);
+}
+
 double iso_gamma_accepted(const iso_energy_response *r, double energy_kev)
 {
-	const double photo = photoelectric * pow(ISO_ELECTRON_REST_KEV / energy_kev, photoelectric_power) /
-			     iso_crystal_relative(energy_kev);
 	/* the photopeak as blurred; for the continuum the blur is small beside the window */
-	const double full = fmin(full_511 * photo / photoelectric, 1) * iso_energy_accepted(r, energy_kev);
-	const double part = (1 - photo) * iso_compton_deposit(energy_kev, r->window_kev[0], r->window_kev[1]);
-	return (full + part) / (full_511 * iso_energy_accepted(r, ISO_ELECTRON_REST_KEV));
+	const double peak = full(energy_kev) * iso_energy_accepted(r, energy_kev);
+	const double part =
+	    (1 - full(energy_kev)) * iso_compton_deposit(energy_kev, r->window_kev[0], r->window_kev[1]);
+	return (peak + part) / (full(ISO_ELECTRON_REST_KEV) * iso_energy_accepted(r, ISO_ELECTRON_REST_KEV));
 }

@@ -24,6 +24,9 @@ double iso_crystal_relative(double energy_kev);
 /* The probability to stop in the crystal at an angle of incidence of this cosine when its coefficient is `relative` times that at 511 keV,
  * over the probability to stop there at 511 keV and normal incidence (as in iso_pair_factor). */
 double iso_stopping(const iso_energy_response *response, double relative, double cosine);
+/* The part of the photons that interact whose whole energy stays in the crystal and its neighbours, over that at 511 keV: by the
+ * photoelectric effect, or after Compton scattering in 40 % of all cases. Photons of less energy stay more often. */
+double iso_full_relative(double energy_kev);
 /* The probability that a gamma of energy_kev that interacts is measured in the window: by what one Compton scatter leaves, or by all
  * of its energy; over that of a photon of 511 keV. Coarse (a second interaction in the block is not followed): a shape is scaled by it. */
 double iso_gamma_accepted(const iso_energy_response *response, double energy_kev);

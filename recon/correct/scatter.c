@@ -63,7 +63,8 @@ static void fill_angles(const iso_energy_response *response, angle_table *t)
 	for (int n = ANGLES; n >= 0; n--) {
 		const double cosine = -1 + 2.0 * n / ANGLES;
 		const double energy_kev = iso_compton_energy_kev(ISO_ELECTRON_REST_KEV, cosine);
-		const double accepted = at_511 > 0 ? iso_energy_accepted(response, energy_kev) / at_511 : 0;
+		const double accepted =
+		    at_511 > 0 ? iso_energy_accepted(response, energy_kev) / at_511 * iso_full_relative(energy_kev) : 0;
 		t->probability[n] = (float)(iso_compton_density_511(cosine) * accepted);
 		t->body[n] = (float)iso_compton_relative(energy_kev);
 		t->crystal[n] = (float)iso_crystal_relative(energy_kev);

@@ -7,7 +7,7 @@
  *     d_ref^2 mu V p(theta) [ E_a exp(-M_a - rho M_b) g_a g'_b + E_b exp(-M_b - rho M_a) g_b g'_a ]
  * mu V: attenuation coefficient times volume of the point; p: probability per sr of the angle; E_a: line integral of the image from S to a;
  * M: of mu; rho: how much larger the body's attenuation is at the scattered energy E'; g = cos / R^2 times the stopping power at 511 keV,
- * g' the same at E' times the acceptance of the energy window at E' over that at 511 keV. That is what iso_pair_factor's convention leaves of
+ * g' the same at E' times the probability to be measured in the energy window at E' over that at 511 keV. That is what iso_pair_factor's convention leaves of
  * the geometry: a true line has d_ref^2 cos cos / R^2 times its integral. With TOF, E_a is weighted by the probability that the
  * difference of the two ways is measured in the bin. */
 #ifndef ISOTRACE_RECON_CORRECT_SCATTER_H

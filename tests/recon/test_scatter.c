@@ -3,100 +3,13 @@
  * Scatter and prompt gammas against brute force: integrals over analytic cylinders written here, with random points and fine steps, and with
  * the Klein-Nishina formula, the energy window and the stopping power of their own. */
 #include <stdio.h>
-#include <unistd.h>
 
-#include "recon/correct/background.h"
 #include "recon/correct/compton.h"
 #include "recon/correct/prompt_gamma.h"
-#include "recon/correct/scatter.h"
 #include "recon/correct/tails.h"
-#include "tests/recon/fixtures.h"
+#include "tests/recon/cylinders.h"
 
 static const double pi = 3.14159265358979323846;
-/* A cylinder of water with activity in a smaller one beside its middle. */
-static const double water_mm = 14, half_mm = 12, active_mm = 6, active_x_mm = 5, mu_per_mm = 0.0096, activity = 3;
-static const double window_kev[2] = {350, 650}, resolution = 0.15;
-
-static bool in_water(const double p[3])
-{
-	return hypot(p[0], p[1]) < water_mm && fabs(p[2]) < half_mm;
-}
-
-static bool is_active(const double p[3])
-{
-	return hypot(p[0] - active_x_mm, p[1]) < active_mm && fabs(p[2]) < half_mm;
-}
-
-static iso_image *cylinder(bool (*inside)(const double[3]), double value)
-{
-	const iso_grid grid = cube_grid(36, 30, 1);
-	iso_image *image = NULL;
-	iso_error err;
-	ISO_ASSERT_OK(iso_image_create(&grid, ISO_UNIT_PER_CM, &image, &err), err);
-	for (size_t n = 0; n < iso_grid_voxels(&grid); n++) {
-		const double index[3] = {(double)(n % 36), (double)(n / 36 % 36), (double)(n / 36 / 36)};
-		double p[3];
-		iso_grid_point_mm(&grid, index, p);
-		/* the part of the voxel that is inside */
-		for (int s = 0; s < 8; s++) {
-			const double q[3] = {p[0] + (s & 1 ? 0.25 : -0.25), p[1] + (s & 2 ? 0.25 : -0.25),
-					     p[2] + (s & 4 ? 0.25 : -0.25)};
-			image->voxels[n] += inside(q) ? (float)(value / 8) : 0;
-		}
-	}
-	return image;
-}
-
-static bool few_rings; /* for tests in which the numbers do not matter */
-
-static iso_scanner *scanner_of(bool tof)
-{
-	iso_scanner *scanner = small_scanner(few_rings ? 3 : 8, 64);
-	scanner->rule.max_transaxial_offset_mm = 36;
-	if (tof) scanner->tof = (iso_tof){.fwhm_ps = 200, .bin_ps = 60, .bins = 11};
-	return scanner;
-}
-
-typedef struct bench {
-	iso_scanner *scanner;
-	iso_coarse_detectors *detectors;
-	iso_image *mu, *coarse_mu, *image, *coarse_image;
-	iso_scatter_model model;
-	iso_pair_table *table;
-} bench;
-
-static bench bench_open(bool tof)
-{
-	bench b = {.scanner = scanner_of(tof)};
-	iso_error err;
-	b.mu = cylinder(in_water, 10 * mu_per_mm);
-	b.image = cylinder(is_active, activity);
-	ISO_ASSERT_OK(iso_coarse_detectors_create(b.scanner, 0, &b.detectors, &err), err);
-	ISO_ASSERT_OK(iso_coarse_map_create(&b.mu->grid, b.mu->voxels, 60000, &b.coarse_mu, &err), err);
-	ISO_ASSERT_OK(iso_coarse_map_create(&b.image->grid, b.image->voxels, 30000, &b.coarse_image, &err), err);
-	b.model = (iso_scatter_model){.tof = &b.scanner->tof,
-				      .response = iso_energy_response_of(b.scanner, window_kev, resolution),
-				      .detectors = b.detectors,
-				      .mu = b.coarse_mu,
-				      .threads = 2};
-	ISO_ASSERT_OK(iso_image_points_create(b.coarse_mu, 400, &b.model.points, &err), err);
-	iso_coarse_detectors_look(b.detectors, b.scanner, &b.model.response, &b.model.points);
-	ISO_ASSERT_OK(iso_pair_table_create(b.detectors, &b.scanner->tof, &b.table, &err), err);
-	return b;
-}
-
-static void bench_close(bench *b)
-{
-	iso_pair_table_free(b->table);
-	iso_image_points_free(&b->model.points);
-	iso_coarse_detectors_free(b->detectors);
-	iso_image_free(b->coarse_mu);
-	iso_image_free(b->coarse_image);
-	iso_image_free(b->mu);
-	iso_image_free(b->image);
-	iso_scanner_free(b->scanner);
-}
-
 /* Klein and Nishina, total and differential, in units of r_e^2. */
 static double kn_total(double kev)
 {
@@ -118,6 +31,13 @@ static double accepted(double kev)
 {
 	const double sigma = resolution * sqrt(511 * kev) / 2.3548200450309493;
 	return 0.5 * (erf((window_kev[1] - kev) / sigma / sqrt(2)) - erf((window_kev[0] - kev) / sigma / sqrt(2)));
+}
+
+/* Over 511 keV: the photoelectric part, and 0.4 of the rest, stay. */
+static double stays(double kev, double rho)
+{
+	const double photo = 0.33 * pow(511 / kev, 2.7), part = photo / (photo + 0.67 * rho);
+	return (part + 0.4 * (1 - part)) / (0.33 + 0.4 * 0.67);
 }
 
 /* cos / R^2 x stopping relative to 511 keV at normal incidence. Crystals: 0.087 per mm, 10 mm deep. */
@@ -187,7 +107,7 @@ static double brute_point(const iso_scanner *s, uint32_t a, uint32_t b, int bin,
 	if (unit == 0) unit = kn_total(511);
 	/* between 250 and 511 keV, to 1e-3 */
 	const double rho = kn_total(kev) / unit, crystal = 0.67 * rho + 0.33 * pow(511 / kev, 2.7);
-	return kn(cosine) / unit * window * 1e4 * mu_per_mm *
+	return kn(cosine) / unit * window * stays(kev, rho) * 1e4 * mu_per_mm *
 	       (before(&s->tof, p, &u, &v, bin, 1) * exp(-u.depth - rho * v.depth) * end_factor(s, a, p, 1) *
 		    end_factor(s, b, p, crystal) +
 		before(&s->tof, p, &v, &u, bin, -1) * exp(-v.depth - rho * u.depth) * end_factor(s, b, p, 1) *
@@ -295,7 +215,8 @@ static double scattered(iso_random *random, const double p[3], const double d[3]
 	if (rho[0] == 0)
 		for (int n = 0; n <= 400; n++) rho[n] = kn_total(511 / (3 - n / 200.0)) / kn_total(511);
 	const double r = rho[(int)((cosine + 1) * 200)];
-	return mu_per_mm * length * exp(-mu_per_mm * s) * exp(-r * mu_per_mm * way_out(q, u, water_mm, half_mm)) *
+	return stays(kev, r) * mu_per_mm * length * exp(-mu_per_mm * s) *
+	       exp(-r * mu_per_mm * way_out(q, u, water_mm, half_mm)) *
 	       seen(q, u, kev, 0.67 * r + 0.33 * pow(511 / kev, 2.7));
 }
 
@@ -530,240 +451,6 @@ static void tail_fit(void)
 	CU_ASSERT(isinf(iso_tails_fit(none, randoms, &none, 1).sd[0]));
 }
 
-/* A scan of the cylinders: trues along analytic chords, and scatter as the simulation has it from the true image, 1.25 times as much. */
-typedef struct scan {
-	bench bench;
-	iso_event *list;
-	size_t count;
-	double duration_s, scattered; /* mean number of scattered events */
-	iso_acquisition facts;
-} scan;
-
-static scan scan_open(bool tof, double scatter_scale)
-{
-	scan s = {.bench = bench_open(tof), .duration_s = 60, .facts = iso_acquisition_unknown()};
-	const bench *b = &s.bench;
-	iso_error err;
-	ISO_ASSERT_OK(iso_scatter_simulate(&b->model, b->coarse_image, b->table, &err), err);
-	iso_event *pairs;
-	const size_t count = all_pairs(b->scanner, &pairs);
-	const int half = tof ? (b->scanner->tof.bins - 1) / 2 : 0;
-	double *mean = malloc(count * sizeof *mean);
-	for (int bin = -half; bin <= half; bin++) {
-		for (size_t n = 0; n < count; n++) {
-			const uint32_t a = pairs[n].element[0], c = pairs[n].element[1];
-			const float *p = b->scanner->position_mm + 3 * (size_t)a,
-				    *q = b->scanner->position_mm + 3 * (size_t)c;
-			const float from[3] = {p[0] - 5, p[1], p[2]}, to[3] = {q[0] - 5, q[1], q[2]};
-			const double scatter = scatter_scale * iso_pair_table_at(b->table, b->detectors->place + a,
-										 b->detectors->place + c, bin);
-			const double chord = chord_mm(from, to, active_mm, half_mm);
-			pairs[n].tof_bin = (int16_t)bin;
-			/* of the true ones' TOF only what is needed to count them */
-			const double trues = bin == 0 ? iso_pair_factor(b->scanner, a, c) * activity * chord *
-							    exp(-mu_per_mm * chord_mm(p, q, water_mm, half_mm))
-						      : 0;
-			mean[n] = 0.008 * s.duration_s * (trues + scatter);
-			s.scattered += 0.008 * s.duration_s * scatter;
-		}
-		s.count = draw_events(pairs, mean, count, ISO_EVENT_PROMPT, 60000, 100 + (uint64_t)(bin + half),
-				      &s.list, s.count);
-	}
-	free(mean);
-	free(pairs);
-	s.facts.modality = ISO_MODALITY_PET;
-	s.facts.duration_s = s.duration_s;
-	s.facts.energy_window_kev[0] = window_kev[0];
-	s.facts.energy_window_kev[1] = window_kev[1];
-	s.facts.energy_resolution = resolution;
-	return s;
-}
-
-static void scan_close(scan *s)
-{
-	free(s->list);
-	bench_close(&s->bench);
-}
-
-typedef struct told {
-	char notes[4000];
-	int reports, stop_at; /* 0: never */
-} told;
-
-static void hear(void *user, const char *line)
-{
-	told *t = user;
-	strncat(t->notes, line, sizeof t->notes - strlen(t->notes) - 2);
-	strcat(t->notes, "\n");
-}
-
-static int report(void *user, const char *stage, double done)
-{
-	(void)done;
-	told *t = user;
-	return t->stop_at && strstr(stage, "iteration 3") && ++t->reports >= t->stop_at;
-}
-
-static iso_recon_options options_of(const scan *s)
-{
-	iso_recon_options o = iso_recon_options_default();
-	o.grid = cube_grid(18, 15, 2);
-	o.iterations = 4;
-	o.subsets = 4;
-	o.mu = s->bench.mu;
-	o.scatter = ISO_SCATTER_SSS;
-	o.decay_correction = false;
-	o.threads = 2;
-	return o;
-}
-
-static iso_status reconstruct(const scan *s, const iso_recon_options *o, iso_volume **volume, iso_error *err)
-{
-	iso_events *events = NULL;
-	iso_status status = iso_events_from_array(s->list, s->count, s->bench.scanner, &s->facts, &events, err);
-	if (status == ISO_OK) status = iso_reconstruct(events, o, volume, err);
-	iso_events_close(events);
-	return status;
-}
-
-/* Mean of a small cylinder in the middle of the activity, and of cold water as far from it as possible. */
-static void means_of(const iso_volume *v, double *hot, double *cold)
-{
-	double n[2] = {0, 0}, sum[2] = {0, 0};
-	for (size_t i = 0; i < iso_grid_voxels(&v->grid); i++) {
-		const double index[3] = {(double)(i % 18), (double)(i / 18 % 18), (double)(i / 324)};
-		double p[3];
-		iso_grid_point_mm(&v->grid, index, p);
-		if (fabs(p[2]) > 8) continue;
-		const int which = hypot(p[0] - active_x_mm, p[1]) < 4 ? 0 : hypot(p[0] + 7, p[1]) < 4 ? 1 : 2;
-		if (which < 2) sum[which] += (double)v->voxels[i], n[which]++;
-	}
-	*hot = sum[0] / n[0];
-	*cold = sum[1] / n[1];
-}
-
-/* The tails find the 1.25 that the simulation does not know of, and the correction takes the scatter out. Counts are some 400,000, of which
- * 0.5 % noise is left in a region of 400 mm2; the image on voxels of 2 mm is worth 2 %, so that 3 % are allowed. */
-static void corrects(void)
-{
-	scan s = scan_open(false, 1.25);
-	iso_error err;
-	told heard = {.notes = ""};
-	const iso_progress progress = {.report = report, .note = hear, .user = &heard};
-	iso_recon_options o = options_of(&s);
-	o.progress = &progress;
-	iso_volume *with = NULL, *without = NULL;
-	ISO_ASSERT_OK(reconstruct(&s, &o, &with, &err), err);
-	double scale = 0, sd = 0, share = 0;
-	const char *line = strstr(heard.notes, "scatter after iteration 2: ");
-	CU_ASSERT_FATAL(line != NULL);
-	CU_ASSERT_EQUAL(
-	    sscanf(line,
-		   "scatter after iteration 2: %lf %% of prompts less randoms, simulated x %lf +- %lf by the tails",
-		   &share, &scale, &sd),
-	    3);
-	CU_ASSERT(strstr(heard.notes, "iteration 1: ") && !strstr(heard.notes, "scatter after iteration 3"));
-	/* the image after two iterations is not yet the true one: 2 % more */
-	CU_ASSERT(sd > 0.01 && sd < 0.06);
-	ISO_ASSERT_NEAR(scale, 1.25, 4 * sd + 0.025);
-	ISO_ASSERT_NEAR(share / 100 * (double)s.count, s.scattered, (4 * sd / scale + 0.02) * s.scattered);
-	CU_ASSERT(strstr(with->corrections.scatter, "by tails") != NULL);
-	o.scatter = ISO_SCATTER_NONE;
-	ISO_ASSERT_OK(reconstruct(&s, &o, &without, &err), err);
-	CU_ASSERT_STRING_EQUAL(without->corrections.scatter, "");
-	double hot[2], cold[2];
-	means_of(with, &hot[0], &cold[0]);
-	means_of(without, &hot[1], &cold[1]);
-	if (getenv("SCATTER_PRINT"))
-		printf("# %s\n# %zu events, hot %.4g cold %.4g, without correction %.4g, %.4g; scale %g +- %g\n",
-		       heard.notes, s.count, hot[0], cold[0], hot[1], cold[1], scale, sd);
-	ISO_ASSERT_NEAR(hot[0] / (0.008 * activity), 1, 0.03);
-	CU_ASSERT(cold[0] < 0.02 * hot[0]);
-	CU_ASSERT(cold[1] > 2 * cold[0]);
-	iso_volume_free(with);
-	iso_volume_free(without);
-	scan_close(&s);
-}
-
-/* Neither threads nor where events lie nor a break show in the image or its replicates, with TOF. */
-static void same_bits(void)
-{
-	few_rings = true;
-	scan s = scan_open(true, 1);
-	iso_error err;
-	told heard = {.notes = ""};
-	const iso_progress progress = {.report = report, .note = hear, .user = &heard};
-	char folder[] = "/tmp/isotrace-scatter-XXXXXX", checkpoint[64];
-	CU_ASSERT_FATAL(mkdtemp(folder) != NULL);
-	snprintf(checkpoint, sizeof checkpoint, "%s/c", folder);
-	iso_recon_options o = options_of(&s);
-	o.replicates = 2;
-	iso_volume *first = NULL, *other = NULL;
-	ISO_ASSERT_OK(reconstruct(&s, &o, &first, &err), err);
-	const size_t bytes = iso_grid_voxels(&o.grid) * sizeof(float);
-	for (int pass = 0; pass < 3; pass++) {
-		o.threads = pass == 0 ? 1 : 3;
-		o.max_memory_bytes = pass == 1;
-		if (pass == 2) {
-			o.checkpoint = checkpoint;
-			o.progress = &progress;
-			heard.stop_at = 3;
-			CU_ASSERT_EQUAL(reconstruct(&s, &o, &other, &err), ISO_CANCELLED);
-			heard.stop_at = 0;
-		}
-		ISO_ASSERT_OK(reconstruct(&s, &o, &other, &err), err);
-		CU_ASSERT_EQUAL(memcmp(first->voxels, other->voxels, bytes), 0);
-		CU_ASSERT_EQUAL(memcmp(first->replicate_voxels, other->replicate_voxels, 2 * bytes), 0);
-		iso_volume_free(other);
-		other = NULL;
-	}
-	CU_ASSERT(strstr(heard.notes, "resumed after iteration 2") != NULL);
-	/* other scatter is another reconstruction: the checkpoint does not fit */
-	o.scatter_updates = 1;
-	heard.notes[0] = '\0';
-	ISO_ASSERT_OK(reconstruct(&s, &o, &other, &err), err);
-	CU_ASSERT(strstr(heard.notes, "resumed") == NULL);
-	CU_ASSERT(memcmp(first->voxels, other->voxels, bytes) != 0);
-	iso_volume_free(other);
-	iso_volume_free(first);
-	iso_recon_checkpoint_remove(checkpoint);
-	rmdir(folder);
-	scan_close(&s);
-	few_rings = false;
-}
-
-static void says_what_it_lacks(void)
-{
-	few_rings = true;
-	scan s = scan_open(false, 0);
-	iso_error err;
-	iso_volume *volume = NULL;
-	iso_recon_options o = options_of(&s);
-	o.mu = NULL;
-	CU_ASSERT_EQUAL(reconstruct(&s, &o, &volume, &err), ISO_BAD_INPUT);
-	CU_ASSERT(strstr(err.remedy, "--mu") != NULL);
-	o.mu = s.bench.mu;
-	s.facts.energy_resolution = (double)NAN;
-	CU_ASSERT_EQUAL(reconstruct(&s, &o, &volume, &err), ISO_BAD_INPUT);
-	CU_ASSERT(strstr(err.remedy, "--energy-resolution") != NULL);
-	o.energy_resolution = 0.14;
-	s.facts.energy_window_kev[1] = (double)NAN;
-	CU_ASSERT_EQUAL(reconstruct(&s, &o, &volume, &err), ISO_BAD_INPUT);
-	CU_ASSERT(strstr(err.remedy, "--energy-window") != NULL);
-	o.energy_window_kev[0] = 520;
-	o.energy_window_kev[1] = 700;
-	CU_ASSERT_EQUAL(reconstruct(&s, &o, &volume, &err), ISO_BAD_INPUT);
-	o.energy_window_kev[0] = 350;
-	o.prompt_gammas = true;
-	CU_ASSERT_EQUAL(reconstruct(&s, &o, &volume, &err), ISO_BAD_INPUT);
-	CU_ASSERT(strstr(err.message, "prompt gammas") != NULL);
-	o.prompt_gammas = false;
-	o.scatter_updates = 0;
-	CU_ASSERT_EQUAL(reconstruct(&s, &o, &volume, &err), ISO_BAD_USAGE);
-	scan_close(&s);
-	few_rings = false;
-}
-
 static const iso_test tests[] = {
     {"scatter is what brute force says", absolute},
     {"with time of flight, too", absolute_with_tof},
@@ -775,9 +462,6 @@ static const iso_test tests[] = {
     {"prompt gammas with time of flight", prompt_gammas_with_tof},
     {"a net for panels", panels},
     {"scales from the tails", tail_fit},
-    {"a scan with scatter becomes right", corrects},
-    {"the same bits by any way", same_bits},
-    {"what is lacking is said", says_what_it_lacks},
 };
 
 ISO_TEST_MAIN("recon-scatter", tests)
