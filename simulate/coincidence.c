@@ -124,14 +124,11 @@ static bool prompt_stands(const iso_coincidences *c, size_t a, size_t b)
 /* As if the later cluster had come at the time of the earlier one. */
 static bool delayed_stands(const iso_coincidences *c, size_t a, size_t b)
 {
+	if (c->multiples == ISO_MULTIPLES_ALL_PAIRS) return true;
 	const iso_cluster_place *p = &c->place[a], *q = &c->place[b];
-	switch (c->multiples) {
-	case ISO_MULTIPLES_REJECT: return p->size == 1 && q->size == 1;
-	case ISO_MULTIPLES_LARGEST:
-		return p->rank == 0 && q->rank == 0 &&
-		       fmaxf(p->rival_kev, q->rival_kev) < fminf(c->queue.of[a].energy_kev, c->queue.of[b].energy_kev);
-	default: return true;
-	}
+	if (c->multiples == ISO_MULTIPLES_REJECT) return p->size == 1 && q->size == 1;
+	return p->rank == 0 && q->rank == 0 &&
+	       fmaxf(p->rival_kev, q->rival_kev) < fminf(c->queue.of[a].energy_kev, c->queue.of[b].energy_kev);
 }
 
 /* The windows that one single opens: the prompt one is (t, t + tau], the delayed one is offset_s later. */
