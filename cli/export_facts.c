@@ -50,6 +50,11 @@ json_t *cli_event_facts(const iso_events *events, const iso_event_counts *c, boo
 	json_object_set_new(f, "start", moment_or_null(a->start_utc_s));
 	json_object_set_new(f, "scanner", cli_text_or_null(name));
 	json_object_set_new(f, "elements", scanner_known ? json_integer(s->elements) : json_null());
+	if (s->block_crystals[0])
+		json_object_set_new(f, "blocks",
+				    json_pack("{s:I, s:I, s:I}", "number", (json_int_t)iso_scanner_blocks(s),
+					      "crystals_transaxial", (json_int_t)s->block_crystals[0], "crystals_axial",
+					      (json_int_t)s->block_crystals[1]));
 	json_object_set_new(f, "tof_bins", json_integer(s->tof.bins));
 	json_object_set_new(f, "calibration_factor", number_or_null(s->calibration_factor));
 	json_object_set_new(f, "nuclide", cli_text_or_null(a->nuclide));
@@ -62,6 +67,12 @@ json_t *cli_event_facts(const iso_events *events, const iso_event_counts *c, boo
 	if (isfinite(a->energy_window_kev[0]) && isfinite(a->energy_window_kev[1]))
 		json_object_set_new(f, "energy_window_kev",
 				    json_pack("[f,f]", a->energy_window_kev[0], a->energy_window_kev[1]));
+	const iso_singles *singles = iso_events_singles(events);
+	if (singles)
+		json_object_set_new(f, "singles",
+				    json_pack("{s:I, s:I, s:f, s:I}", "photons", (json_int_t)iso_singles_total(singles),
+					      "groups", (json_int_t)singles->groups, "interval_s", singles->interval_s,
+					      "intervals", (json_int_t)singles->intervals));
 	json_object_set_new(f, "units", json_string("events"));
 	return f;
 }

@@ -67,6 +67,7 @@ void iso_events_close(iso_events *events)
 	if (!events) return;
 	events->methods->close(events->self);
 	iso_scanner_free(events->scanner);
+	iso_singles_free(events->singles);
 	free(events);
 }
 

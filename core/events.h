@@ -5,12 +5,14 @@
 #define ISOTRACE_CORE_EVENTS_H
 
 #include "isotrace/events.h"
+#include "isotrace/singles.h"
 
 struct iso_events {
 	const iso_events_methods *methods;
 	void *self;
 	iso_scanner *scanner;
 	iso_acquisition acquisition;
+	iso_singles *singles; /* NULL: none */
 };
 
 #endif

@@ -119,6 +119,14 @@ iso_status iso_scanner_check(const iso_scanner *scanner, const char *file, iso_e
 		return iso_fail(err, ISO_BAD_INPUT, file, "state fwhm_ps, bin_ps and an odd number of bins",
 				"TOF of %d bins of %g ps with a resolution of %g ps", tof->bins, tof->bin_ps,
 				tof->fwhm_ps);
+	const uint32_t per_ring = scanner->elements_per_ring, across = scanner->block_crystals[0],
+		       along = scanner->block_crystals[1];
+	if ((across || along) && (!across || !along || !per_ring || scanner->elements % per_ring || per_ring % across ||
+				  scanner->elements / per_ring % along))
+		return iso_fail(err, ISO_BAD_INPUT, file,
+				"give block_crystals that divide the rings, or leave them out",
+				"blocks of %u x %u crystals do not fill %u elements in rings of %u", across, along,
+				scanner->elements, per_ring);
 	if (!isnan(scanner->calibration_factor) &&
 	    !(scanner->calibration_factor > 0 && isfinite(scanner->calibration_factor)))
 		return iso_fail(err, ISO_BAD_INPUT, file, "give a factor > 0, or none", "a calibration factor of %g",
@@ -143,6 +151,19 @@ bool iso_scanner_pair_allowed(const iso_scanner *scanner, uint32_t a, uint32_t b
 		     widest = scanner->rule.max_transaxial_offset_mm + slack;
 	return across > 0 ? cross * cross <= widest * widest * across
 			  : (double)p[0] * (double)p[0] + (double)p[1] * (double)p[1] <= widest * widest;
+}
+
+uint32_t iso_scanner_blocks(const iso_scanner *scanner)
+{
+	const uint64_t crystals = (uint64_t)scanner->block_crystals[0] * scanner->block_crystals[1];
+	return crystals ? (uint32_t)(scanner->elements / crystals) : 0;
+}
+
+uint32_t iso_scanner_block(const iso_scanner *scanner, uint32_t element)
+{
+	const uint32_t per_ring = scanner->elements_per_ring, ring = element / per_ring, crystal = element % per_ring;
+	return ring / scanner->block_crystals[1] * (per_ring / scanner->block_crystals[0]) +
+	       crystal / scanner->block_crystals[0];
 }
 
 void iso_scanner_hash(const iso_scanner *scanner, char hex[65])

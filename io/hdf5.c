@@ -95,12 +95,18 @@ bool iso_hdf5_put_double(hid_t where, const char *name, const double *values, si
 	return good;
 }
 
-bool iso_hdf5_put_u64(hid_t where, const char *name, uint64_t value)
+bool iso_hdf5_put_u64s(hid_t where, const char *name, const uint64_t *values, size_t count)
 {
-	const hid_t space = H5Screate(H5S_SCALAR);
-	const bool good = space >= 0 && put(where, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, space, &value);
+	const hsize_t extent = count;
+	const hid_t space = count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &extent, NULL);
+	const bool good = space >= 0 && put(where, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, space, values);
 	if (space >= 0) H5Sclose(space);
 	return good;
+}
+
+bool iso_hdf5_put_u64(hid_t where, const char *name, uint64_t value)
+{
+	return iso_hdf5_put_u64s(where, name, &value, 1);
 }
 
 /* Opens the attribute when it is there and holds `count` values. */

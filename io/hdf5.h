@@ -33,6 +33,7 @@ hid_t iso_hdf5_open(const char *path);
 bool iso_hdf5_put_text(hid_t where, const char *name, const char *text);
 bool iso_hdf5_put_double(hid_t where, const char *name, const double *values, size_t count);
 bool iso_hdf5_put_u64(hid_t where, const char *name, uint64_t value);
+bool iso_hdf5_put_u64s(hid_t where, const char *name, const uint64_t *values, size_t count);
 
 /* Reading: *found says whether the attribute is there; false: it is there and is not what it must be. text is always
  * terminated; a text longer than size - 1 is refused. */

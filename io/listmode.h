@@ -4,14 +4,17 @@
 #ifndef ISOTRACE_IO_LISTMODE_H
 #define ISOTRACE_IO_LISTMODE_H
 
+#include "io/hdf5.h"
 #include "isotrace/listmode.h"
+#include "isotrace/singles.h"
 
 #define ISO_LISTMODE_FORMAT "isotrace list-mode"
 enum {
 	ISO_LISTMODE_VERSION = 1,
-	ISO_LISTMODE_BLOCK = 65536,    /* events per chunk, and per read and write */
-	ISO_LISTMODE_INDEX_MS = 1000,  /* the index has one entry per this much time */
-	ISO_LISTMODE_DEFLATE_LEVEL = 4 /* crystal numbers are nearly random: more effort gains 1 % */
+	ISO_LISTMODE_BLOCK = 65536,       /* events per chunk, and per read and write */
+	ISO_LISTMODE_INDEX_MS = 1000,     /* the index has one entry per this much time */
+	ISO_LISTMODE_DEFLATE_LEVEL = 4,   /* crystal numbers are nearly random: more effort gains 1 % */
+	ISO_LISTMODE_CHUNK_MOST = 1 << 25 /* numbers in a chunk that a reader takes */
 };
 
 /* The columns of /events, in the order of the arrays below. */
@@ -34,6 +37,12 @@ typedef struct iso_listmode_block {
 	uint8_t window[ISO_LISTMODE_BLOCK];
 } iso_listmode_block;
 void *iso_listmode_block_column(iso_listmode_block *block, int column);
+
+/* /singles, when there are some. HDF5 to be entered. */
+bool iso_listmode_put_singles(hid_t file, const iso_singles *singles);
+/* *out NULL: the file has none. */
+iso_status iso_listmode_get_singles(hid_t file, const char *path, const iso_scanner *scanner, double duration_s,
+				    iso_singles **out, iso_error *err);
 
 /* What is wrong with the event for this scanner, or NULL. */
 const char *iso_listmode_event_fault(const iso_event *event, const iso_scanner *scanner);

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "core/events.h"
-#include "io/hdf5.h"
+#include "io/hdf5_table.h"
 #include "io/listmode.h"
 #include "isotrace/time.h"
 
@@ -25,7 +25,8 @@ typedef struct native {
 	iso_event_counts counts;
 	double duration_s;
 	char *provenance;
-	uint64_t first; /* number of the first event in events[] */
+	iso_singles *singles; /* until the stream has them */
+	uint64_t first;       /* number of the first event in events[] */
 	size_t held;
 	iso_listmode_block block;
 	iso_event events[ISO_LISTMODE_BLOCK];
@@ -36,38 +37,6 @@ static iso_status bad(native *self, iso_error *err, const char *what)
 	return iso_fail(err, ISO_BAD_INPUT, self->path, REMEDY, "%s", what);
 }
 
-/* deflate cannot shrink below 1/1032: a dataset that claims more than its bytes can hold is a lie. */
-static bool believable(hid_t dataset, hsize_t numbers, size_t size)
-{
-	const hsize_t stored = H5Dget_storage_size(dataset);
-	return numbers == 0 || numbers / 1100 <= (stored + 4096) / size;
-}
-
-/* Plain or chunked with chunks that fit into memory, and only with the filters that this build has. */
-static bool readable(hid_t dataset)
-{
-	const hid_t plan = H5Dget_create_plist(dataset);
-	if (plan < 0) return false;
-	hsize_t chunk[2] = {1, 1};
-	bool good = true;
-	const H5D_layout_t layout = H5Pget_layout(plan);
-	if (layout == H5D_CHUNKED)
-		good = H5Pget_chunk(plan, 2, chunk) > 0 && chunk[0] <= 1u << 24 && chunk[1] <= 16;
-	else
-		good = layout == H5D_CONTIGUOUS || layout == H5D_COMPACT;
-	const int filters = good ? H5Pget_nfilters(plan) : 0;
-	for (int f = 0; good && f < filters; f++) {
-		unsigned flags, values[8];
-		size_t count = 8;
-		char name[32];
-		const H5Z_filter_t id =
-		    H5Pget_filter2(plan, (unsigned)f, &flags, &count, values, sizeof name, name, NULL);
-		good = id == H5Z_FILTER_DEFLATE || id == H5Z_FILTER_SHUFFLE || id == H5Z_FILTER_FLETCHER32;
-	}
-	H5Pclose(plan);
-	return good;
-}
-
 static iso_status read_floats(native *self, hid_t group, const char *name, hsize_t rows, int columns, float *values,
 			      iso_error *err)
 {
@@ -75,7 +44,8 @@ static iso_status read_floats(native *self, hid_t group, const char *name, hsize
 	const hid_t set = H5Dopen2(group, name, H5P_DEFAULT);
 	const bool fits = set >= 0 &&
 			  iso_hdf5_is_table(set, columns > 1 ? 2 : 1, (hsize_t)columns, H5T_FLOAT, 4, &there) &&
-			  there == rows && readable(set) && believable(set, rows * (hsize_t)columns, 4);
+			  there == rows && iso_hdf5_readable(set, ISO_LISTMODE_CHUNK_MOST) &&
+			  iso_hdf5_believable(set, rows * (hsize_t)columns, 4);
 	const bool read = fits && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
 	if (set >= 0) H5Dclose(set);
 	if (read) return ISO_OK;
@@ -120,6 +90,18 @@ static iso_status modality(native *self, hid_t group, iso_modality *value, iso_e
 	return status;
 }
 
+static iso_status read_blocks(native *self, hid_t group, iso_scanner *s, iso_error *err)
+{
+	double crystals[2] = {0, 0};
+	const iso_status status = number(self, group, "block_crystals", crystals, 2, err);
+	for (int a = 0; status == ISO_OK && a < 2; a++) {
+		if (!(crystals[a] >= 0 && crystals[a] <= s->elements) || crystals[a] != floor(crystals[a]))
+			return bad(self, err, "block_crystals of /scanner are not two whole numbers");
+		s->block_crystals[a] = (uint32_t)crystals[a];
+	}
+	return status;
+}
+
 static iso_status read_scanner_facts(native *self, hid_t group, iso_scanner *s, iso_error *err)
 {
 	const struct {
@@ -150,7 +132,7 @@ static iso_status read_scanner_facts(native *self, hid_t group, iso_scanner *s, 
 		return bad(self, err, "elements_per_ring or tof_bins of /scanner is absurdly large");
 	s->elements_per_ring = (uint32_t)per_ring;
 	s->tof.bins = (int32_t)bins;
-	return status;
+	return status == ISO_OK ? read_blocks(self, group, s, err) : status;
 }
 
 static iso_status read_scanner(native *self, iso_scanner **out, iso_error *err)
@@ -159,8 +141,8 @@ static iso_status read_scanner(native *self, iso_scanner **out, iso_error *err)
 	if (group < 0) return iso_hdf5_fail(err, ISO_BAD_INPUT, self->path, "there is no /scanner");
 	hsize_t elements = 0;
 	const hid_t set = H5Dopen2(group, "efficiency", H5P_DEFAULT);
-	const bool known = set >= 0 && iso_hdf5_is_table(set, 1, 0, H5T_FLOAT, 4, &elements) && readable(set) &&
-			   believable(set, elements, 4);
+	const bool known = set >= 0 && iso_hdf5_is_table(set, 1, 0, H5T_FLOAT, 4, &elements) &&
+			   iso_hdf5_readable(set, ISO_LISTMODE_CHUNK_MOST) && iso_hdf5_believable(set, elements, 4);
 	if (set >= 0) H5Dclose(set);
 	iso_status status = ISO_OK;
 	if (!known || elements < 1 || elements > MOST_ELEMENTS)
@@ -252,7 +234,7 @@ static iso_status open_columns(native *self, iso_error *err)
 		hsize_t rows = 0;
 		const hid_t set = self->column[c] = H5Dopen2(group, column->name, H5P_DEFAULT);
 		if (set < 0 || !iso_hdf5_is_table(set, rank, column->per_event, H5T_INTEGER, column->size, &rows) ||
-		    !readable(set))
+		    !iso_hdf5_readable(set, ISO_LISTMODE_CHUNK_MOST))
 			status = iso_fail(err, ISO_BAD_INPUT, self->path, REMEDY,
 					  "/events/%s is missing or is no table of %zu-byte whole numbers",
 					  column->name, column->size);
@@ -260,7 +242,7 @@ static iso_status open_columns(native *self, iso_error *err)
 			status = iso_fail(err, ISO_BAD_INPUT, self->path, REMEDY,
 					  "/events/%s has %llu rows and /events/time_ms has %llu", column->name,
 					  (unsigned long long)rows, (unsigned long long)self->total);
-		else if (!believable(set, rows * column->per_event, column->size))
+		else if (!iso_hdf5_believable(set, rows * column->per_event, column->size))
 			status = iso_fail(err, ISO_BAD_INPUT, self->path, REMEDY,
 					  "/events/%s claims %llu rows, its bytes cannot hold them", column->name,
 					  (unsigned long long)rows);
@@ -338,6 +320,9 @@ static iso_status open_all(native *self, iso_scanner **scanner, iso_acquisition 
 	if (status == ISO_OK) status = read_counts(self, err);
 	if (status == ISO_OK) status = read_acquisition(self, acquisition, err);
 	if (status == ISO_OK) status = read_provenance(self, err);
+	if (status == ISO_OK)
+		status = iso_listmode_get_singles(self->file, self->path, self->scanner, self->duration_s,
+						  &self->singles, err);
 	return status;
 }
 
@@ -351,6 +336,7 @@ static void native_close(void *pointer)
 	if (self->file >= 0) H5Fclose(self->file);
 	iso_hdf5_leave(&guard);
 	free(self->provenance);
+	iso_singles_free(self->singles);
 	free(self);
 }
 
@@ -476,7 +462,16 @@ iso_status iso_listmode_open(const char *path, iso_events **out, iso_error *err)
 	iso_hdf5_enter(&guard);
 	status = open_all(self, &scanner, &acquisition, err);
 	iso_hdf5_leave(&guard);
-	if (status == ISO_OK) return iso_events_open(&native_methods, self, scanner, &acquisition, out, err);
+	if (status == ISO_OK) {
+		iso_singles *singles = self->singles;
+		self->singles = NULL;
+		status = iso_events_open(&native_methods, self, scanner, &acquisition, out, err);
+		if (status == ISO_OK)
+			iso_events_set_singles(*out, singles);
+		else
+			iso_singles_free(singles);
+		return status;
+	}
 	iso_scanner_free(scanner);
 	native_close(self);
 	return status;

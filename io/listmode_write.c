@@ -6,8 +6,8 @@
 
 #include "core/error.h"
 #include "core/output.h"
-#include "io/hdf5.h"
 #include "io/hdf5_disk.h"
+#include "io/hdf5_table.h"
 #include "io/json.h"
 #include "io/listmode.h"
 #include "isotrace/time.h"
@@ -52,6 +52,7 @@ struct iso_listmode_writer {
 	iso_hdf5_disk disk;
 	iso_scanner *scanner;
 	iso_acquisition acquisition;
+	iso_singles *singles; /* NULL: none */
 	hid_t file, column[ISO_COLUMNS];
 	uint64_t written, prompts, delayeds;
 	size_t held; /* events waiting in block */
@@ -82,30 +83,13 @@ static hid_t memory_type(int column)
 }
 
 /* A dataset that grows along its first axis. */
-/* How an object of a class is made: without the clock times that HDF5 would put in, so that the same events make the same
- * bits. */
-static hid_t plan_of(hid_t object_class)
-{
-	const hid_t plan = H5Pcreate(object_class);
-	if (plan >= 0) (void)H5Pset_obj_track_times(plan, false);
-	return plan;
-}
-
-static hid_t create_group(hid_t file, const char *name)
-{
-	const hid_t plan = plan_of(H5P_GROUP_CREATE);
-	const hid_t group = plan >= 0 ? H5Gcreate2(file, name, H5P_DEFAULT, plan, H5P_DEFAULT) : -1;
-	if (plan >= 0) H5Pclose(plan);
-	return group;
-}
-
 static hid_t create_growing(hid_t group, int column)
 {
 	const iso_listmode_column *c = &iso_listmode_columns[column];
 	const int rank = c->per_event > 1 ? 2 : 1;
 	const hsize_t none[2] = {0, c->per_event}, limit[2] = {H5S_UNLIMITED, c->per_event},
 		      chunk[2] = {ISO_LISTMODE_BLOCK, c->per_event};
-	const hid_t space = H5Screate_simple(rank, none, limit), plan = plan_of(H5P_DATASET_CREATE);
+	const hid_t space = H5Screate_simple(rank, none, limit), plan = iso_hdf5_plan(H5P_DATASET_CREATE);
 	hid_t dataset = -1;
 	if (space >= 0 && plan >= 0 && H5Pset_chunk(plan, rank, chunk) >= 0 && H5Pset_shuffle(plan) >= 0 &&
 	    H5Pset_deflate(plan, ISO_LISTMODE_DEFLATE_LEVEL) >= 0)
@@ -113,28 +97,6 @@ static hid_t create_growing(hid_t group, int column)
 	if (space >= 0) H5Sclose(space);
 	if (plan >= 0) H5Pclose(plan);
 	return dataset;
-}
-
-/* A whole table at once; columns 0: a plain list. */
-static bool put_table(hid_t group, const char *name, hid_t stored, hid_t memory, hsize_t rows, hsize_t columns,
-		      const void *values, const char *units)
-{
-	const hsize_t extent[2] = {rows, columns};
-	const int rank = columns ? 2 : 1;
-	const hid_t space = H5Screate_simple(rank, extent, NULL), plan = plan_of(H5P_DATASET_CREATE);
-	bool good = space >= 0 && plan >= 0;
-	if (good && rows > 0) {
-		const hsize_t chunk[2] = {rows < ISO_LISTMODE_BLOCK ? rows : ISO_LISTMODE_BLOCK, columns};
-		good = H5Pset_chunk(plan, rank, chunk) >= 0 && H5Pset_shuffle(plan) >= 0 &&
-		       H5Pset_deflate(plan, ISO_LISTMODE_DEFLATE_LEVEL) >= 0;
-	}
-	const hid_t set = good ? H5Dcreate2(group, name, stored, space, H5P_DEFAULT, plan, H5P_DEFAULT) : -1;
-	good = set >= 0 && (rows == 0 || H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0) &&
-	       iso_hdf5_put_text(set, "units", units);
-	if (set >= 0 && H5Dclose(set) < 0) good = false;
-	if (space >= 0) H5Sclose(space);
-	if (plan >= 0) H5Pclose(plan);
-	return good;
 }
 
 /* Nothing is written for what is not known. */
@@ -148,16 +110,23 @@ static bool put_known_text(hid_t where, const char *name, const char *text)
 	return !text[0] || iso_hdf5_put_text(where, name, text);
 }
 
+static bool put_floats(hid_t group, const char *name, const char *units, hsize_t rows, hsize_t columns,
+		       const float *values)
+{
+	const iso_hdf5_table table = {
+	    name, units, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, rows, columns, .chunk_rows = ISO_LISTMODE_BLOCK};
+	return iso_hdf5_put_table(group, &table, values);
+}
+
 static bool put_scanner(hid_t file, const iso_scanner *s)
 {
-	const hid_t group = create_group(file, "scanner");
+	const hid_t group = iso_hdf5_create_group(file, "scanner");
 	if (group < 0) return false;
-	bool good = put_table(group, "position_mm", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, s->elements, 3, s->position_mm,
-			      "mm, patient coordinates LPS+") &&
-		    put_table(group, "normal", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, s->elements, 3, s->normal,
-			      "unit vector, from the front face into the element") &&
-		    put_table(group, "efficiency", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, s->elements, 0, s->efficiency,
-			      "relative, 1 = nominal, 0 = dead or a gap") &&
+	bool good = put_floats(group, "position_mm", "mm, patient coordinates LPS+", s->elements, 3, s->position_mm) &&
+		    put_floats(group, "normal", "unit vector, from the front face into the element", s->elements, 3,
+			       s->normal) &&
+		    put_floats(group, "efficiency", "relative, 1 = nominal, 0 = dead or a gap", s->elements, 0,
+			       s->efficiency) &&
 		    put_known_text(group, "name", s->name) &&
 		    iso_hdf5_put_text(group, "modality", iso_modality_text(s->modality)) &&
 		    iso_hdf5_put_u64(group, "elements_per_ring", s->elements_per_ring) &&
@@ -169,6 +138,8 @@ static bool put_scanner(hid_t file, const iso_scanner *s)
 		    put_known(group, "calibration_uncertainty", s->calibration_uncertainty);
 	if (good && isfinite(s->element_size_mm[0] + s->element_size_mm[1] + s->element_size_mm[2]))
 		good = iso_hdf5_put_double(group, "element_size_mm", s->element_size_mm, 3);
+	const uint64_t block_crystals[2] = {s->block_crystals[0], s->block_crystals[1]};
+	if (good && block_crystals[0] > 0) good = iso_hdf5_put_u64s(group, "block_crystals", block_crystals, 2);
 	if (good && s->tof.bins > 0)
 		good = iso_hdf5_put_u64(group, "tof_bins", (uint64_t)s->tof.bins) &&
 		       put_known(group, "tof_bin_ps", s->tof.bin_ps) && put_known(group, "tof_fwhm_ps", s->tof.fwhm_ps);
@@ -179,7 +150,7 @@ static bool put_scanner(hid_t file, const iso_scanner *s)
 static bool put_acquisition(hid_t file, const iso_acquisition *a)
 {
 	char start[40], injection[40];
-	const hid_t group = create_group(file, "acquisition");
+	const hid_t group = iso_hdf5_create_group(file, "acquisition");
 	if (group < 0) return false;
 	bool good = iso_hdf5_put_text(group, "modality", iso_modality_text(a->modality)) &&
 		    put_known_text(group, "scanner_name", a->scanner_name) &&
@@ -199,7 +170,7 @@ static bool put_acquisition(hid_t file, const iso_acquisition *a)
 
 static bool put_counts(hid_t file, const iso_event_counts *c)
 {
-	const hid_t group = create_group(file, "counts");
+	const hid_t group = iso_hdf5_create_group(file, "counts");
 	if (group < 0) return false;
 	bool good =
 	    iso_hdf5_put_u64(group, "records", c->records) && iso_hdf5_put_u64(group, "prompts", c->prompts) &&
@@ -215,7 +186,7 @@ static bool put_counts(hid_t file, const iso_event_counts *c)
 static bool put_provenance(hid_t file, const char *json)
 {
 	if (!json || !json[0]) return true;
-	const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), plan = plan_of(H5P_DATASET_CREATE);
+	const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), plan = iso_hdf5_plan(H5P_DATASET_CREATE);
 	hid_t set = -1;
 	bool good = type >= 0 && space >= 0 && plan >= 0 && H5Tset_size(type, strlen(json) + 1) >= 0 &&
 		    H5Tset_cset(type, H5T_CSET_UTF8) >= 0;
@@ -231,7 +202,7 @@ static bool put_provenance(hid_t file, const char *json)
 /* The newest file format that HDF5 1.10 knows: all its metadata carry checksums, so that damage is seen. */
 static hid_t create_file(const char *path, iso_hdf5_disk *disk)
 {
-	const hid_t access = H5Pcreate(H5P_FILE_ACCESS), plan = plan_of(H5P_FILE_CREATE);
+	const hid_t access = H5Pcreate(H5P_FILE_ACCESS), plan = iso_hdf5_plan(H5P_FILE_CREATE);
 	hid_t file = -1;
 	if (access >= 0 && plan >= 0 && iso_hdf5_use_disk(access, disk) &&
 	    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
@@ -250,7 +221,7 @@ static bool create_contents(iso_listmode_writer *writer, const char *provenance_
 	    !iso_hdf5_put_text(file, "software", "isotrace " ISO_VERSION) || !put_provenance(file, provenance_json) ||
 	    !put_scanner(file, writer->scanner))
 		return false;
-	const hid_t group = create_group(file, "events");
+	const hid_t group = iso_hdf5_create_group(file, "events");
 	if (group < 0) return false;
 	bool good = true;
 	for (int c = 0; good && c < ISO_COLUMNS; c++) good = (writer->column[c] = create_growing(group, c)) >= 0;
@@ -410,8 +381,14 @@ static bool finish_contents(iso_listmode_writer *writer, const iso_event_counts 
 {
 	const hid_t group = H5Gopen2(writer->file, "events", H5P_DEFAULT);
 	if (group < 0) return false;
-	const bool good = put_table(group, "index", H5T_STD_U64LE, H5T_NATIVE_UINT64, writer->index_used, 0,
-				    writer->index, "number of the first event at or after each whole second");
+	const iso_hdf5_table index = {.name = "index",
+				      .units = "number of the first event at or after each whole second",
+				      .stored = H5T_STD_U64LE,
+				      .memory = H5T_NATIVE_UINT64,
+				      .rows = writer->index_used,
+				      .chunk_rows = ISO_LISTMODE_BLOCK};
+	const bool good = iso_hdf5_put_table(group, &index, writer->index) &&
+			  (!writer->singles || iso_listmode_put_singles(writer->file, writer->singles));
 	H5Gclose(group);
 	return good && put_acquisition(writer->file, &writer->acquisition) && put_counts(writer->file, counts) &&
 	       H5Fflush(writer->file, H5F_SCOPE_GLOBAL) >= 0 && iso_hdf5_put_u64(writer->file, "complete", 1) &&
@@ -430,7 +407,16 @@ static iso_status check_finish(const iso_listmode_writer *writer, const iso_even
 		return iso_fail(err, ISO_BAD_USAGE, writer->output.path, "give the duration that the events cover",
 				"the last event is at %.3f s of an acquisition of %.3f s", 1e-3 * writer->last_ms,
 				duration_s);
-	return ISO_OK;
+	return writer->singles
+		   ? iso_singles_check(writer->singles, writer->scanner, duration_s, writer->output.path, err)
+		   : ISO_OK;
+}
+
+iso_status iso_listmode_set_singles(iso_listmode_writer *writer, const iso_singles *singles, iso_error *err)
+{
+	iso_singles_free(writer->singles);
+	writer->singles = NULL;
+	return singles ? iso_singles_copy(singles, &writer->singles, err) : ISO_OK;
 }
 
 iso_status iso_listmode_commit(iso_listmode_writer *writer, const iso_event_counts *counts, double duration_s,
@@ -466,6 +452,7 @@ void iso_listmode_discard(iso_listmode_writer *writer)
 	iso_hdf5_leave(&guard);
 	iso_output_discard(&writer->output);
 	iso_scanner_free(writer->scanner);
+	iso_singles_free(writer->singles);
 	free(writer->index);
 	free(writer);
 }
@@ -498,6 +485,7 @@ iso_status iso_listmode_write_all(const char *path, iso_events *events, const ch
 	if (status == ISO_OK)
 		status = iso_listmode_create(path, iso_events_scanner(events), iso_events_acquisition(events),
 					     provenance_json, &writer, err);
+	if (status == ISO_OK) status = iso_listmode_set_singles(writer, iso_events_singles(events), err);
 	if (status == ISO_OK) status = copy_events(writer, events, batch, progress, err);
 	free(batch);
 	if (status != ISO_OK) {

@@ -20,6 +20,7 @@
 #include "recon/filter.h"
 #include "recon/mu_map.h"
 #include "recon/sensitivity.h"
+#include "recon/sheaf.h"
 #include "recon/solver.h"
 #include "recon/system.h"
 
@@ -374,7 +375,8 @@ static void say_facts(const job *j, iso_volume *volume)
 		snprintf(facts->prior, sizeof facts->prior,
 			 "relative difference, 26 neighbours, beta %g mm2, gamma %g; relaxation %g", o->beta_mm2,
 			 o->gamma, o->relaxation);
-	snprintf(facts->software, sizeof facts->software, "isotrace %s", ISO_VERSION);
+	snprintf(facts->software, sizeof facts->software, "isotrace %s (%s kernels)", ISO_VERSION,
+		 iso_kernels_choose(NULL)->name);
 	iso_scanner_hash(j->scanner, facts->scanner_hash);
 	facts->iterations = (unsigned)j->iterations;
 	facts->objective = j->objective;

@@ -20,6 +20,7 @@
 #include "recon/geometry.h"
 #include "recon/projector.h"
 #include "recon/row_groups.h"
+#include "recon/sheaf.h"
 
 enum {
 	algorithm_version = 3, /* part of the cache's key: raise it when the image changes for the same input */
@@ -354,6 +355,8 @@ void iso_sensitivity_key(const iso_scanner *scanner, const iso_grid *grid, const
 	iso_hash_begin(&hash);
 	iso_hash_text(&hash, "iso_sensitivity");
 	iso_hash_u64(&hash, algorithm_version);
+	/* another kind of processor rounds otherwise */
+	iso_hash_text(&hash, iso_kernels_choose(NULL)->name);
 	iso_hash_text(&hash, scanner_hash);
 	iso_hash_grid(&hash, grid);
 	iso_hash_u64(&hash, sensitivity_lines);

@@ -23,9 +23,7 @@ iso_status iso_sheaf_work_create(const int size[3], iso_sheaf_work **out, iso_er
 	const size_t rows = (size_t)size[2] + 2 * ISO_SHEAF_GUARD + ISO_SHEAF_PADDING;
 	const size_t panel = rows * ISO_SHEAF_PADDING * sizeof(float),
 		     sums = (size_t)ISO_SHEAF_LINES * ISO_SHEAF_PADDING * sizeof(float);
-	const size_t blocks = most / 4 + 1, begins = (blocks + 1) * sizeof(int),
-		     lists = (blocks * ISO_SHEAF_LINES + 1) * sizeof(uint16_t);
-	const size_t bytes = 2 * (offsets + weights) + 2 * panel + sums + begins + lists + 11 * LINE;
+	const size_t bytes = 2 * (offsets + weights) + 2 * panel + sums + 9 * LINE;
 	*out = NULL;
 	iso_sheaf_work *work = calloc(1, sizeof *work);
 	char *memory = work ? calloc(1, bytes) : NULL;
@@ -38,8 +36,6 @@ iso_status iso_sheaf_work_create(const int size[3], iso_sheaf_work **out, iso_er
 	work->panel = (float *)take(&memory, panel);
 	work->wide = (float *)take(&memory, panel);
 	work->sums = (float *)take(&memory, sums);
-	work->begin = (int *)take(&memory, begins);
-	work->which = (uint16_t *)take(&memory, lists);
 	for (int side = 0; side < 2; side++) {
 		work->walk.row[side] = (ptrdiff_t *)take(&memory, offsets);
 		work->walk.weight[side] = (float *)take(&memory, weights);

@@ -42,7 +42,7 @@ typedef struct iso_sheaf_lines {
 	float tof[ISO_SHEAF_LINES];       /* distance of the first plane from the TOF bin's centre, in cuts */
 	float tof_slope[ISO_SHEAF_LINES]; /* cuts per plane */
 	/* with TOF, blocks of planes first_block .. end_block-1 matter */
-	uint16_t first_block[ISO_SHEAF_LINES], end_block[ISO_SHEAF_LINES];
+	int first_block[ISO_SHEAF_LINES], end_block[ISO_SHEAF_LINES];
 } iso_sheaf_lines;
 
 /* Lines as they are given: [count] each. */
@@ -66,9 +66,6 @@ typedef struct iso_sheaf_work {
 	float *panel; /* (z + 2 guards) x lanes */
 	float *sums;  /* ISO_SHEAF_LINES x lanes */
 	float *wide;  /* like panel, when lines are spread */
-	/* with TOF: the lines that have a part in each block, block after block */
-	uint16_t *which;
-	int *begin; /* [blocks + 1] in which[] */
 	void *memory;
 } iso_sheaf_work;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "recon/osem.h"
 
 typedef struct solver {
@@ -17,6 +18,7 @@ typedef struct solver {
 	iso_solution *solution;
 	float *before; /* [voxels] */
 	unsigned iteration, subset;
+	double began_s; /* the iteration, by iso_clock_s */
 } solver;
 
 const char *iso_algorithm_text(iso_algorithm algorithm, unsigned subsets)
@@ -65,14 +67,16 @@ static void say(const solver *s)
 {
 	const iso_progress *progress = s->listener->progress;
 	const iso_solution *now = s->solution;
-	char line[320], objective[64] = "";
+	char line[400], objective[64] = "";
 	if (!progress || !progress->note) return;
+	const double events = s->likelihood.model.data->total;
 	if (s->method->say_objective)
 		snprintf(objective, sizeof objective, ", %s %.10g",
 			 is_bsrem(s) ? "penalised log-likelihood" : "log-likelihood", now->objective);
-	snprintf(line, sizeof line, "%siteration %u of %u: change %.4g, the image explains %.0f of %.0f prompts%s",
-		 label_of(s), s->iteration + 1, s->method->iterations, now->change, now->explained,
-		 s->likelihood.model.data->total, objective);
+	snprintf(line, sizeof line,
+		 "%siteration %u of %u: change %.4g, the image explains %.0f of %.0f prompts%s; %.3g million events/s",
+		 label_of(s), s->iteration + 1, s->method->iterations, now->change, now->explained, events, objective,
+		 1e-6 * events / fmax(iso_clock_s() - s->began_s, 1e-9));
 	progress->note(progress->user, line);
 }
 
@@ -82,6 +86,7 @@ static iso_status iterate(solver *s, float *x, iso_error *err)
 	iso_solution *now = s->solution;
 	const iso_pass_watch watch = {.told = told, .user = s};
 	*now = (iso_solution){.iterations = s->iteration};
+	s->began_s = iso_clock_s();
 	if (is_bsrem(s)) now->objective = -iso_bsrem_penalty(&s->bsrem, x);
 	memcpy(s->before, x, m->voxels * sizeof *x);
 	for (s->subset = 0; s->subset < m->subsets; s->subset++) {

@@ -25,6 +25,7 @@
 #include "isotrace/recon.h"
 #include "isotrace/scanner.h"
 #include "isotrace/simulate.h"
+#include "isotrace/singles.h"
 #include "isotrace/status.h"
 #include "isotrace/study.h"
 #include "isotrace/time.h"

@@ -47,6 +47,9 @@ typedef struct iso_scanner {
 	/* How the elements were numbered by whoever made the scanner, only for readers and reports: ring = e / per_ring.
 	 * 0 = no such order. */
 	uint32_t elements_per_ring;
+	/* Crystals of a detector block, whose electronics handle one photon at a time: transaxial, axial. 0, 0 = not stated.
+	 * Blocks fill the rings: they need elements_per_ring and divide it, and the number of rings, without a rest. */
+	uint32_t block_crystals[2];
 } iso_scanner;
 
 /* A cylinder of identical rings: element e = ring * crystals_per_ring + index. */
@@ -73,14 +76,19 @@ iso_status iso_scanner_copy(const iso_scanner *scanner, iso_scanner **out, iso_e
 void iso_scanner_free(iso_scanner *scanner);
 
 /* Positions finite, normals unit vectors, efficiencies finite and >= 0, at least 2 elements for PET, rule and TOF
- * possible, calibration factor > 0 or none. */
+ * possible, blocks that fill the rings or none, calibration factor > 0 or none. */
 iso_status iso_scanner_check(const iso_scanner *scanner, const char *file, iso_error *err);
 
 /* Can elements a and b be in coincidence? Symmetric. */
 bool iso_scanner_pair_allowed(const iso_scanner *scanner, uint32_t a, uint32_t b);
 
-/* 64 hex digits: SHA-256 of all that the system matrix depends on (table, sizes, material, rule, TOF; not names
- * and not the calibration). */
+/* Number of detector blocks; 0 when blocks are not stated. */
+uint32_t iso_scanner_blocks(const iso_scanner *scanner);
+/* The block of an element, counted along the ring first; only when there are blocks. */
+uint32_t iso_scanner_block(const iso_scanner *scanner, uint32_t element);
+
+/* 64 hex digits: SHA-256 of all that the system matrix depends on (table, sizes, material, rule, TOF; not names,
+ * blocks and the calibration). */
 void iso_scanner_hash(const iso_scanner *scanner, char hex[65]);
 
 #ifdef __cplusplus

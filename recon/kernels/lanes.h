@@ -13,6 +13,7 @@
 #define LANES 16
 typedef __m512 lanes;
 typedef __mmask16 lanes_mask;
+typedef __m512i lanes_whole_numbers;
 
 static inline lanes lanes_all(float x)
 {
@@ -89,6 +90,84 @@ static inline void lanes_store_whole(int *p, lanes x)
 	_mm512_storeu_si512(p, _mm512_cvttps_epi32(x));
 }
 
+static inline lanes lanes_smaller(lanes a, lanes b)
+{
+	return _mm512_min_ps(a, b);
+}
+
+static inline lanes lanes_larger(lanes a, lanes b)
+{
+	return _mm512_max_ps(a, b);
+}
+
+static inline float lanes_smallest(lanes x)
+{
+	return _mm512_reduce_min_ps(x);
+}
+
+static inline float lanes_largest(lanes x)
+{
+	return _mm512_reduce_max_ps(x);
+}
+
+static inline lanes lanes_floor(lanes x)
+{
+	return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
+/* a where the mask says so, else b. */
+static inline lanes lanes_select(lanes_mask where, lanes a, lanes b)
+{
+	return _mm512_mask_mov_ps(b, where, a);
+}
+
+static inline lanes lanes_load_as_float(const int *p)
+{
+	return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+}
+
+static inline lanes_whole_numbers lanes_to_whole(lanes x)
+{
+	return _mm512_cvttps_epi32(x);
+}
+
+/* first, first + 1, ... */
+static inline lanes_whole_numbers lanes_counted(int first)
+{
+	return _mm512_add_epi32(_mm512_set1_epi32(first),
+				_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+}
+
+/* The first `count` lanes, all of them if it is larger. */
+static inline lanes_mask lanes_first(int count)
+{
+	return count >= LANES ? 0xffff : (lanes_mask)((1u << count) - 1);
+}
+
+/* low <= x < high */
+static inline lanes_mask lanes_between(const int *low, const int *high, int x)
+{
+	const __m512i at = _mm512_set1_epi32(x);
+	return _mm512_mask_cmple_epi32_mask(_mm512_cmpgt_epi32_mask(_mm512_loadu_si512(high), at),
+					    _mm512_loadu_si512(low), at);
+}
+
+static inline int lanes_count(lanes_mask where)
+{
+	return __builtin_popcount(where);
+}
+
+/* The lanes that the mask has, one after the other, and something behind them: LANES numbers are written. */
+static inline void lanes_pack(lanes_mask where, lanes x, float *p)
+{
+	_mm512_storeu_ps(p, _mm512_maskz_compress_ps(where, x));
+}
+
+static inline void lanes_pack_whole(lanes_mask where, lanes_whole_numbers x, int *p)
+{
+	_mm512_storeu_si512(p, _mm512_maskz_compress_epi32(where, x));
+}
+
 /* Quadruples (a, b, c, d)[k] for all k: that of k is quadruple k / 4 of out[k mod 4]. */
 static inline void lanes_interleave(lanes a, lanes b, lanes c, lanes d, lanes out[4])
 {
@@ -139,6 +218,7 @@ static inline void lanes_transpose(lanes row[LANES])
 #endif
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int lanes_mask __attribute__((vector_size(4 * LANES)));
+typedef lanes_mask lanes_whole_numbers;
 typedef float lanes_unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 static inline lanes lanes_all(float x)
@@ -224,6 +304,100 @@ static inline void lanes_store_whole(int *p, lanes x)
 {
 	const lanes_mask whole = __builtin_convertvector(x, lanes_mask);
 	memcpy(p, &whole, sizeof whole);
+}
+
+static inline lanes lanes_select(lanes_mask where, lanes a, lanes b)
+{
+	return (lanes)(((lanes_mask)a & where) | ((lanes_mask)b & ~where));
+}
+
+static inline lanes lanes_smaller(lanes a, lanes b)
+{
+	return lanes_select(a < b, a, b);
+}
+
+static inline lanes lanes_larger(lanes a, lanes b)
+{
+	return lanes_select(a > b, a, b);
+}
+
+static inline float lanes_smallest(lanes x)
+{
+	float least = x[0];
+	for (int k = 1; k < LANES; k++) least = x[k] < least ? x[k] : least;
+	return least;
+}
+
+static inline float lanes_largest(lanes x)
+{
+	float most = x[0];
+	for (int k = 1; k < LANES; k++) most = x[k] > most ? x[k] : most;
+	return most;
+}
+
+static inline lanes lanes_floor(lanes x)
+{
+	const lanes whole = lanes_whole(x);
+	return whole - lanes_only(whole > x, lanes_all(1));
+}
+
+static inline lanes_whole_numbers lanes_load_whole(const int *p)
+{
+	lanes_whole_numbers x;
+	memcpy(&x, p, sizeof x);
+	return x;
+}
+
+static inline lanes lanes_load_as_float(const int *p)
+{
+	return __builtin_convertvector(lanes_load_whole(p), lanes);
+}
+
+static inline lanes_whole_numbers lanes_to_whole(lanes x)
+{
+	return __builtin_convertvector(x, lanes_mask);
+}
+
+static inline lanes_whole_numbers lanes_counted(int first)
+{
+#if LANES == 8
+	return (lanes_whole_numbers){0, 1, 2, 3, 4, 5, 6, 7} + first;
+#else
+	return (lanes_whole_numbers){0, 1, 2, 3} + first;
+#endif
+}
+
+static inline lanes_mask lanes_first(int count)
+{
+	return lanes_counted(0) < count;
+}
+
+static inline lanes_mask lanes_between(const int *low, const int *high, int x)
+{
+	return (lanes_load_whole(low) <= x) & (lanes_load_whole(high) > x);
+}
+
+static inline int lanes_count(lanes_mask where)
+{
+	int count = 0;
+	for (int k = 0; k < LANES; k++) count -= where[k];
+	return count;
+}
+
+static inline void lanes_pack(lanes_mask where, lanes x, float *p)
+{
+	for (int k = 0, n = 0; k < LANES; k++) {
+		p[n] = x[k];
+		n -= where[k];
+	}
+}
+
+static inline void lanes_pack_whole(lanes_mask where, lanes_whole_numbers x, int *p)
+{
+	for (int k = 0, n = 0; k < LANES; k++) {
+		p[n] = x[k];
+		n -= where[k];
+	}
 }
 
 #if LANES == 8

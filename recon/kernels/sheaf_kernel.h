@@ -17,71 +17,70 @@ enum { CACHE_LINE_FLOATS = 16 };
 typedef struct block {
 	const iso_sheaf_lines *lines;
 	const iso_tof_series *tof;
-	float *panel;          /* row z at panel + (z + guard) * LANES */
-	int plane;             /* the block's first */
-	int lowest, highest;   /* rows lowest .. highest-1 are walked over, guards among them */
-	int z_begin, z_end;    /* those of them that the image has, from a multiple of LANES on */
-	int count;             /* of lines */
-	const uint16_t *which; /* their numbers, ascending; NULL: all */
-	/* where a line enters: z at the block's first plane, above row[] */
-	float from[ISO_SHEAF_LINES];
-	int row[ISO_SHEAF_LINES];
+	float *panel;        /* row z at panel + (z + guard) * LANES */
+	int plane;           /* the block's first */
+	int planes_end;      /* no line has a part in blocks from here on */
+	int lowest, highest; /* rows lowest .. highest-1 are walked over, guards among them */
+	int z_begin, z_end;  /* those of them that the image has, from a multiple of LANES on */
+	int count;           /* of lines */
+	/* [count, and room for what lanes_pack leaves behind them] numbers of the lines, ascending, with TOF; where a line enters: z at the
+	 * block's first plane, above row[] */
+	int which[ISO_SHEAF_LINES + LANES], row[ISO_SHEAF_LINES + LANES];
+	float from[ISO_SHEAF_LINES + LANES];
 } block;
 
-/* Where lines enter the block, and the rows that they need. */
-__attribute__((always_inline)) static inline void place_lines(block *restrict b, int z_size, bool all)
+/* The lines that have a part in the block, where they enter it, and the rows that they need. With TOF all lines of the sheaf are looked at:
+ * a loop over all without branches is faster than one over a list. */
+__attribute__((always_inline)) static inline void place_lines(block *b, int z_size, bool tof)
 {
 	const iso_sheaf_lines *l = b->lines;
-	const float plane = (float)b->plane, top = (float)(z_size + ISO_SHEAF_REACH),
-		    bottom = -(ISO_SHEAF_STEPS + ISO_SHEAF_REACH);
-	int lowest = z_size + ISO_SHEAF_REACH, highest = -ISO_SHEAF_STEPS - ISO_SHEAF_REACH;
-	for (int c = 0; c < b->count; c++) {
-		const int k = all ? c : b->which[c];
-		const float at = l->z[k] + l->slope[k] * plane, fall = l->slope[k] * (LANES - 1);
-		const float least = at + (fall < 0 ? fall : 0);
-		/* beyond the image on either side all is 0 as far as the guards go */
-		const float low = least < bottom ? bottom : least, clamped = low > top ? top : low;
-		const int whole = (int)clamped, row = (float)whole > clamped ? whole - 1 : whole;
-		const int end = row + l->steps[k] + 2;
-		b->row[c] = row;
-		b->from[c] = at - (float)row;
-		lowest = row < lowest ? row : lowest;
-		highest = end > highest ? end : highest;
+	const lanes plane = lanes_all((float)b->plane), steepest = lanes_all(LANES - 1), none = lanes_all(0);
+	/* beyond the image on either side all is 0 as far as the guards go */
+	const lanes top = lanes_all((float)(z_size + ISO_SHEAF_REACH)),
+		    bottom = lanes_all(-(ISO_SHEAF_STEPS + ISO_SHEAF_REACH));
+	lanes lowest = top, highest = bottom;
+	b->count = 0;
+	for (int k = 0; k < l->count; k += LANES) {
+		lanes_mask here = lanes_first(l->count - k);
+		if (tof) here = here & lanes_between(l->first_block + k, l->end_block + k, b->plane / LANES);
+		const lanes slope = lanes_load(l->slope + k), at = lanes_load(l->z + k) + slope * plane;
+		const lanes least = at + lanes_smaller(slope * steepest, none);
+		const lanes row = lanes_floor(lanes_smaller(lanes_larger(least, bottom), top));
+		const lanes past = row + lanes_load_as_float(l->steps + k) + lanes_all(2);
+		lowest = lanes_smaller(lowest, lanes_select(here, row, top));
+		highest = lanes_larger(highest, lanes_select(here, past, bottom));
+		lanes_pack(here, at - row, b->from + b->count);
+		lanes_pack_whole(here, lanes_to_whole(row), b->row + b->count);
+		if (tof) lanes_pack_whole(here, lanes_counted(k), b->which + b->count);
+		b->count += lanes_count(here);
 	}
-	b->lowest = lowest;
-	b->highest = highest;
+	b->lowest = (int)lanes_smallest(lowest);
+	b->highest = (int)lanes_largest(highest);
 }
 
-/* With TOF most lines have no part in most blocks: lists which have. */
-static void list_lines(iso_sheaf_work *work)
+/* The first plane of the first block in which a line has a part; and where they end. */
+static int block_first(block *b, const iso_sheaf_walk *walk)
 {
-	const iso_sheaf_lines *l = &work->lines;
-	const int blocks = (work->walk.planes + LANES - 1) / LANES;
-	int *begin = work->begin;
-	memset(begin, 0, ((size_t)blocks + 1) * sizeof *begin);
-	for (int k = 0; k < l->count; k++)
-		for (int b = l->first_block[k]; b < l->end_block[k]; b++) begin[b + 1]++;
-	for (int b = 0; b < blocks; b++) begin[b + 1] += begin[b];
-	for (int k = 0; k < l->count; k++)
-		for (int b = l->first_block[k]; b < l->end_block[k]; b++) work->which[begin[b]++] = (uint16_t)k;
-	for (int b = blocks; b > 0; b--) begin[b] = begin[b - 1];
-	begin[0] = 0;
+	const iso_sheaf_lines *l = b->lines;
+	b->planes_end = walk->planes;
+	if (!b->tof->terms) return 0;
+	int first = walk->planes, end = 0;
+	for (int k = 0; k < l->count; k++) {
+		first = l->first_block[k] < first ? l->first_block[k] : first;
+		end = l->end_block[k] > end ? l->end_block[k] : end;
+	}
+	if (end * LANES < b->planes_end) b->planes_end = end * LANES;
+	return first * LANES;
 }
 
 /* False when no line comes nearer to the image than `reach` in the block. */
-static bool block_begin(block *b, const iso_sheaf_work *work, int plane, int z_size, int reach)
+static bool block_begin(block *b, int plane, int z_size, int reach)
 {
 	b->plane = plane;
-	if (b->tof->terms) {
-		const int *begin = work->begin + plane / LANES;
-		b->which = work->which + begin[0];
-		b->count = begin[1] - begin[0];
-		place_lines(b, z_size, false);
-	} else {
-		b->which = NULL;
-		b->count = b->lines->count;
+	if (b->tof->terms)
 		place_lines(b, z_size, true);
-	}
+	else
+		place_lines(b, z_size, false);
 	const int from = b->lowest - reach, to = b->highest + reach;
 	b->z_begin = from < 0 ? 0 : from / LANES * LANES;
 	b->z_end = to > z_size ? z_size : to;
@@ -89,11 +88,11 @@ static bool block_begin(block *b, const iso_sheaf_work *work, int plane, int z_s
 }
 
 /* Lines first .. end-1 of the block cross at most as many voxels as the first, which is returned. */
-static inline int steps_of(const block *b, int first, int *end)
+static inline int steps_of(const block *b, bool tof, int first, int *end)
 {
 	const iso_sheaf_lines *l = b->lines;
-	const int n = l->steps[b->which ? b->which[first] : first];
-	if (!b->which) {
+	const int n = l->steps[tof ? b->which[first] : first];
+	if (!tof) {
 		*end = l->begin[n + 1];
 		return n;
 	}
@@ -110,12 +109,10 @@ static void clear_rows(const block *b, int begin, int end)
 }
 
 /* Asks for the image's rows of the next block while there is other work. */
-static inline void fetch_next(const block *b, const iso_sheaf_work *work, const float *image)
+static inline void fetch_next(const block *b, const iso_sheaf_walk *walk, const float *image)
 {
-	const iso_sheaf_walk *walk = &work->walk;
 	const int first = b->plane + LANES;
-	if (first >= walk->planes) return;
-	if (b->which && work->begin[first / LANES] == work->begin[first / LANES + 1]) return;
+	if (first >= b->planes_end) return;
 	for (int p = first; p < first + LANES; p++)
 		for (int z = b->z_begin; z < b->z_end; z += CACHE_LINE_FLOATS) {
 			__builtin_prefetch(image + walk->row[0][p] + z);
@@ -232,14 +229,14 @@ __attribute__((always_inline)) static inline void walk_adjoint(const block *b, i
 
 __attribute__((always_inline)) static inline void all_forward(const block *b, bool tof, float *sums)
 {
-	for (int first = 0, end; first < b->count; first = end) switch (steps_of(b, first, &end)) {
+	for (int first = 0, end; first < b->count; first = end) switch (steps_of(b, tof, first, &end)) {
 			ISO_EACH_STEP(ISO_FORWARD)
 		}
 }
 
 __attribute__((always_inline)) static inline void all_adjoint(const block *b, bool tof, const float *factors)
 {
-	for (int first = 0, end; first < b->count; first = end) switch (steps_of(b, first, &end)) {
+	for (int first = 0, end; first < b->count; first = end) switch (steps_of(b, tof, first, &end)) {
 			ISO_EACH_STEP(ISO_ADJOINT)
 		}
 }
@@ -248,12 +245,11 @@ static void sheaf_forward(const iso_joseph *joseph, iso_sheaf_work *work, const 
 {
 	const iso_sheaf_lines *l = &work->lines;
 	block b = {.lines = l, .tof = &joseph->series, .panel = work->panel};
-	if (b.tof->terms) list_lines(work);
 	memset(work->sums, 0, (size_t)l->count * LANES * sizeof(float));
-	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, work, plane, joseph->size[2], 0)) continue;
+	for (int plane = block_first(&b, &work->walk); plane < b.planes_end; plane += LANES) {
+		if (!block_begin(&b, plane, joseph->size[2], 0)) continue;
 		fill_panel(&b, &work->walk, image);
-		fetch_next(&b, work, image);
+		fetch_next(&b, &work->walk, image);
 		if (b.tof->terms)
 			all_forward(&b, true, work->sums);
 		else
@@ -309,12 +305,11 @@ static void sheaf_adjoint(const iso_joseph *joseph, iso_sheaf_work *work, const 
 	const int z_size = joseph->size[2], reach = spread ? reach_of(joseph, spread) : 0;
 	block b = {.lines = l, .tof = &joseph->series, .panel = work->panel};
 	float *factors = work->sums;
-	if (b.tof->terms) list_lines(work);
 	for (int k = 0; k < l->count; k++) factors[k] = l->step_mm[k] * values[l->number[k]];
-	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, work, plane, z_size, reach)) continue;
+	for (int plane = block_first(&b, &work->walk); plane < b.planes_end; plane += LANES) {
+		if (!block_begin(&b, plane, z_size, reach)) continue;
 		clear_rows(&b, b.z_begin - reach, b.z_end + LANES + reach);
-		fetch_next(&b, work, image);
+		fetch_next(&b, &work->walk, image);
 		if (b.tof->terms)
 			all_adjoint(&b, true, factors);
 		else
@@ -335,9 +330,9 @@ static void sheaf_traffic(const iso_joseph *joseph, iso_sheaf_work *work, iso_tr
 {
 	const double row = LANES * sizeof(float);
 	block b = {.lines = &work->lines, .tof = &joseph->series, .panel = work->panel};
-	if (b.tof->terms) list_lines(work);
-	for (int plane = 0; plane < work->walk.planes; plane += LANES) {
-		if (!block_begin(&b, work, plane, joseph->size[2], 0)) continue;
+	const bool tof = b.tof->terms > 0;
+	for (int plane = block_first(&b, &work->walk); plane < b.planes_end; plane += LANES) {
+		if (!block_begin(&b, plane, joseph->size[2], 0)) continue;
 		const double rows = b.z_end - b.z_begin;
 		/* forward the panel is made from two rows of the image, back it is added to them */
 		traffic->image.forward_load += 2 * rows * row;
@@ -347,7 +342,7 @@ static void sheaf_traffic(const iso_joseph *joseph, iso_sheaf_work *work, iso_tr
 		traffic->panel.back_load += rows * row;
 		traffic->panel.back_store += rows * row;
 		for (int first = 0, end; first < b.count; first = end) {
-			const int n = steps_of(&b, first, &end);
+			const int n = steps_of(&b, tof, first, &end);
 			traffic->panel.forward_load += (end - first) * (2 * (n + 1) + 1) * row;
 			traffic->panel.forward_store += (end - first) * row;
 			traffic->panel.back_load += (end - first) * (n + 2) * row;

@@ -80,8 +80,7 @@ static bool sheaf_begin(const iso_joseph *joseph, const float start_mm[2], const
 typedef struct given_lines {
 	float z[ISO_SHEAF_LINES], slope[ISO_SHEAF_LINES], step_mm[ISO_SHEAF_LINES], tof[ISO_SHEAF_LINES],
 	    tof_slope[ISO_SHEAF_LINES];
-	int steps[ISO_SHEAF_LINES];
-	uint16_t first_block[ISO_SHEAF_LINES], end_block[ISO_SHEAF_LINES];
+	int steps[ISO_SHEAF_LINES], first_block[ISO_SHEAF_LINES], end_block[ISO_SHEAF_LINES];
 } given_lines;
 
 static void place_in_plane(const iso_joseph *joseph, const iso_sheaf_walk *walk, const iso_sheaf_ends *restrict ends,
@@ -118,8 +117,8 @@ static void place_in_time(const iso_joseph *joseph, const iso_sheaf_walk *walk, 
 		const float low = middle - reach, high = middle + reach;
 		const int first = low > 0 ? (low < planes ? (int)low : walk->planes) : 0,
 			  end = high < planes ? (high > 0 ? (int)high : 0) : walk->planes;
-		given->first_block[n] = (uint16_t)((unsigned)first / LANES);
-		given->end_block[n] = (uint16_t)(((unsigned)end + LANES - 1) / LANES);
+		given->first_block[n] = first / LANES;
+		given->end_block[n] = (end + LANES - 1) / LANES;
 	}
 }
 

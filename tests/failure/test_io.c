@@ -12,6 +12,7 @@
 #include "isotrace/exports.h"
 #include "isotrace/listmode.h"
 #include "isotrace/nifti.h"
+#include "isotrace/singles.h"
 #include "tests/failure/inject.h"
 #include "tests/harness.h"
 #include "tests/io/volume_samples.h"
@@ -94,6 +95,7 @@ static iso_status write_listmode(const char *folder, iso_error *err)
 {
 	iso_scanner *scanner = NULL;
 	iso_listmode_writer *writer = NULL;
+	iso_singles *singles = NULL;
 	const iso_acquisition facts = iso_acquisition_unknown();
 	const iso_event_counts counts = {.records = 20000, .prompts = 20000};
 	iso_status status = iso_scanner_from_rings(&rings, &scanner, err);
@@ -104,10 +106,13 @@ static iso_status write_listmode(const char *folder, iso_error *err)
 		const iso_event event = {.time_ms = 10 * n, .element = {n % 24, 24 + n % 48}};
 		status = iso_listmode_append(writer, &event, 1, err);
 	}
+	if (status == ISO_OK) status = iso_singles_create(scanner->elements, 2, 20, 10, &singles, err);
+	if (status == ISO_OK) status = iso_listmode_set_singles(writer, singles, err);
 	if (status == ISO_OK)
 		status = iso_listmode_commit(writer, &counts, 200, err);
 	else
 		iso_listmode_discard(writer);
+	iso_singles_free(singles);
 	iso_scanner_free(scanner);
 	return status;
 }
