@@ -22,31 +22,37 @@ static const struct {
 } clinical[] = {{80, 0.0989, 3.84e-5}, {100, 0.0985, 4.56e-5}, {120, 0.0982, 5.11e-5}, {140, 0.0980, 5.60e-5}};
 enum { CLINICAL = sizeof clinical / sizeof *clinical };
 
+/* A mixture by NIST's name. Looked up here: xraylib's CS_Total_CP tries the name as a formula first, and loses memory over that. */
+static double mixture_cm2_per_g(const struct compoundDataNIST *known, double kev, xrl_error **problem)
+{
+	double sum = 0;
+	for (int e = 0; e < known->nElements && !*problem; e++)
+		sum += known->massFractions[e] * CS_Total(known->Elements[e], kev, problem);
+	return sum;
+}
+
 iso_status iso_mu_of_material(const char *material, double density_g_per_ml, double kev, double *per_cm, iso_error *err)
 {
 	xrl_error *problem = NULL;
 	*per_cm = (double)NAN;
-	const double cm2_per_g = CS_Total_CP(material, kev, &problem);
+	struct compoundDataNIST *known = GetCompoundDataNISTByName(material, NULL);
+	const double cm2_per_g = known ? mixture_cm2_per_g(known, kev, &problem) : CS_Total_CP(material, kev, &problem);
+	if (known && isnan(density_g_per_ml)) density_g_per_ml = known->density;
+	if (known) FreeCompoundDataNIST(known);
 	if (problem) {
 		char words[200];
 		const bool memory = problem->code == XRL_ERROR_MEMORY;
 		snprintf(words, sizeof words, "%s", problem->message);
 		xrl_error_free(problem);
 		if (memory) return iso_fail_memory(err, "cross-sections", 0);
-		return iso_fail(
-		    err, ISO_BAD_INPUT, NULL,
-		    "name a material as NIST does (\"Water, Liquid\", \"Bone, Cortical (ICRP)\") or by its formula "
-		    "(H2O)",
-		    "no cross-sections of '%s' at %g keV: %s", material, kev, words);
+		return iso_fail(err, ISO_BAD_INPUT, NULL,
+				"name a material as NIST does (\"Water, Liquid\", \"Bone, Cortical (ICRP)\") or by its "
+				"formula (H2O)",
+				"no cross-sections of '%s' at %g keV: %s", material, kev, words);
 	}
-	if (isnan(density_g_per_ml)) {
-		struct compoundDataNIST *known = GetCompoundDataNISTByName(material, NULL);
-		if (!known)
-			return iso_fail(err, ISO_BAD_INPUT, NULL, "state density_g_per_ml",
-					"the density of '%s' is not known", material);
-		density_g_per_ml = known->density;
-		FreeCompoundDataNIST(known);
-	}
+	if (isnan(density_g_per_ml))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "state density_g_per_ml", "the density of '%s' is not known",
+				material);
 	*per_cm = cm2_per_g * density_g_per_ml;
 	return ISO_OK;
 }
