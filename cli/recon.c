@@ -304,9 +304,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {{&cli_recon_detector_argp, 0, NULL, 3},
-					    {&cli_attenuation_argp, 0, "Attenuation, instead of --mu:", 4},
-					    {&cli_scatter_argp, 0, NULL, 0},
-					    {0}};
+					     {&cli_attenuation_argp, 0, "Attenuation, instead of --mu:", 4},
+					     {&cli_scatter_argp, 0, NULL, 0},
+					     {0}};
 
 static const struct argp argp = {
     .options = option_table,

@@ -45,9 +45,13 @@ static const number_field acquisition_numbers[] = {
     NUMBER("injected_activity_bq", acquisition.injected_activity_bq),
     NUMBER("energy_window_low_kev", acquisition.energy_window_kev[0]),
     NUMBER("energy_window_high_kev", acquisition.energy_window_kev[1]),
-    NUMBER("energy_resolution", acquisition.energy_resolution),
     NUMBER("half_life_s", acquisition.half_life_s),
     NUMBER("branching_fraction", acquisition.branching_fraction),
+    {NULL, 0},
+};
+/* Written always; not there in sidecars of older versions. */
+static const number_field resolution_numbers[] = {
+    NUMBER("energy_resolution", acquisition.energy_resolution),
     {NULL, 0},
 };
 static const number_field acquisition_times[] = {
@@ -158,6 +162,7 @@ static json_t *isotrace_object(iso_json *json, const iso_volume *volume)
 	put_texts(json, part, acquisition_texts, volume);
 	put_times(json, part, acquisition_times, volume);
 	put_numbers(json, part, acquisition_numbers, volume);
+	put_numbers(json, part, resolution_numbers, volume);
 	iso_json_set(json, object, "acquisition", part);
 	part = json_object();
 	put_texts(json, part, correction_texts, volume);
@@ -370,6 +375,7 @@ static void get_isotrace(reader *r, const json_t *object, iso_volume *volume)
 	get_texts(r, part, acquisition_texts, volume);
 	get_times(r, part, acquisition_times, volume);
 	get_numbers(r, part, acquisition_numbers, volume);
+	if (json_object_get(part, "energy_resolution")) get_numbers(r, part, resolution_numbers, volume);
 	get_texts(r, json_object_get(object, "corrections"), correction_texts, volume);
 	part = json_object_get(object, "reconstruction");
 	get_texts(r, part, fact_texts, volume);

@@ -532,7 +532,7 @@ static iso_status create_store(job *j, iso_error *err)
 		const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 		plan.max_bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : UINT64_C(1) << 30;
 	}
-	if (plan.background) {
+	if (o->randoms != ISO_RANDOMS_NONE) {
 		if (plan.fan_sums) j->fan_sums = malloc(elements * sizeof *j->fan_sums);
 		j->rates = malloc(elements * sizeof *j->rates);
 		j->line_rates = malloc(elements * sizeof *j->line_rates);

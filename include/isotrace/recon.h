@@ -97,9 +97,9 @@ typedef struct iso_recon_options {
 	    prompt_gammas; /* background of the nuclide's prompt gammas beside the scatter; needs the nuclide and scatter */
 	/* Instead of the acquisition's own; NAN: the acquisition's own. Resolution: FWHM / energy at 511 keV. */
 	double energy_window_kev[2], energy_resolution;
-	const iso_image *mu;        /* 1/cm, any grid, values outside it 0; NULL = not corrected */
-	const char *mu_source;      /* what mu was made of, for the volume's facts; NULL = not stated */
-	const iso_frame *frame;     /* NULL: one frame over the whole acquisition */
+	const iso_image *mu;    /* 1/cm, any grid, values outside it 0; NULL = not corrected */
+	const char *mu_source;  /* what mu was made of, for the volume's facts; NULL = not stated */
+	const iso_frame *frame; /* NULL: one frame over the whole acquisition */
 	size_t frames;
 	/* Decay and branching; NULL: the result is not decay-corrected (and cannot be calibrated). */
 	const iso_nuclide *nuclide;

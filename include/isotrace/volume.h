@@ -39,7 +39,7 @@ typedef struct iso_reconstruction_facts {
 	double prompts, delayeds; /* used */
 	char input[256];          /* file name of the list-mode */
 	char input_sha256[65];
-	char software[64]; /* "isotrace 0.1.0 (avx2 kernels)": bits differ between kinds of processor */
+	char software[64];     /* "isotrace 0.1.0 (avx2 kernels)": bits differ between kinds of processor */
 	char scanner_hash[65]; /* iso_scanner_hash of the scanner; "" = not known */
 } iso_reconstruction_facts;
 

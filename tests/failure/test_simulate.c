@@ -31,7 +31,6 @@ static const char voxel_yaml[] =
     "scan_start_time: 2026-03-14T09:00:00Z\nduration_s: 1\nseed: 1\nlabel_volume: labels.nii\n"
     "physics: {positron_range: true, acollinearity: true, attenuation: true, randoms: true, scatter: true,\n"
     "  prompt_gammas: true, lutetium_background: true}\n"
-    "electronics: {}\n"
     "detector: {name: small, rings: 4, crystals_per_ring: 24, radius_mm: 30, ring_spacing_mm: 4,\n"
     "  crystal_size_mm: [4, 4, 10], crystal_material: LYSO, energy_resolution_percent: 14,\n"
     "  energy_window_kev: [350, 650], time_resolution_ps: 500, coincidence_window_ns: 4}\n"

@@ -24,8 +24,7 @@ static iso_scene *scene_of_trap(void)
 	iso_scene *scene = scene_of_point(centre, 1e6, 1);
 	iso_simulated_detector *d = &scene->detector;
 	strcpy(d->crystal_material, "LSO");
-	scene->electronics = (iso_simulated_electronics){
-	    .on = true, .trigger_kev = (double)NAN, .singles_interval_s = (double)NAN, .delayed_offset_ns = 500};
+	scene->electronics = (iso_simulated_electronics){.on = true, .delayed_offset_ns = 500};
 	d->rings = (iso_ring_description){.name = "trap",
 					  .rings = 64,
 					  .crystals_per_ring = 16,

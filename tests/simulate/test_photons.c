@@ -165,8 +165,7 @@ static iso_scene *scene_of_crystals(const char *crystal)
 {
 	iso_scene *scene = scene_of_point(centre, 1e6, 1);
 	strcpy(scene->detector.crystal_material, crystal);
-	scene->electronics = (iso_simulated_electronics){
-	    .on = true, .trigger_kev = (double)NAN, .singles_interval_s = (double)NAN, .delayed_offset_ns = 500};
+	scene->electronics = (iso_simulated_electronics){.on = true, .delayed_offset_ns = 500};
 	scene->detector.rings.attenuation_per_mm = (double)NAN;
 	scene->detector.photofraction = (double)NAN;
 	return scene;
