@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <limits.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "core/cache.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/note.h"
 #include "core/output.h"
 #include "core/pair_components.h"
 #include "isotrace/singles.h"
@@ -33,18 +33,6 @@ static double now_s(void)
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void note(const iso_checkpoint *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void note(const iso_checkpoint *c, const char *format, ...)
-{
-	if (!c->progress || !c->progress->note) return;
-	char line[PATH_MAX + 1800];
-	va_list values;
-	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
-	va_end(values);
-	c->progress->note(c->progress->user, line);
 }
 
 /* Tells one list of events from another; nobody forges one, so that a fast mixing of their bits is enough (the
@@ -199,7 +187,8 @@ iso_status iso_checkpoint_open(iso_events *events, const iso_recon_options *opti
 	float begun;
 	out->begun = iso_cache_load(out->folder, out->fingerprint, &begun, 1);
 	if (!out->begun && remove_entries(out->folder))
-		note(out, "%s: the checkpoint is damaged or of another reconstruction, and is not used", out->folder);
+		iso_note(out->progress, "%s: the checkpoint is damaged or of another reconstruction, and is not used",
+			 out->folder);
 	out->kept_s = out->image_s = now_s();
 	return ISO_OK;
 }
@@ -231,12 +220,13 @@ void iso_checkpoint_load(iso_checkpoint *c, size_t image, const char *label, flo
 		memcpy(solution, c->packed + c->voxels, sizeof *solution);
 		if (c->more_count)
 			memcpy(c->more, c->packed + c->voxels + STATE_FLOATS, c->more_count * sizeof *c->more);
-		note(c, "%sresumed after iteration %llu", label, (unsigned long long)solution->iterations);
+		iso_note(c->progress, "%sresumed after iteration %llu", label,
+			 (unsigned long long)solution->iterations);
 		return;
 	}
 	const int n = snprintf(path, sizeof path, "%s/%s.cache", c->folder, key);
 	if (n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0)
-		note(c, "%sthe checkpoint %s is damaged; begun anew", label, path);
+		iso_note(c->progress, "%sthe checkpoint %s is damaged; begun anew", label, path);
 }
 
 static iso_status write_entry(iso_checkpoint *c, size_t image, const iso_solution *solution, const float *x,
@@ -264,7 +254,7 @@ void iso_checkpoint_keep(iso_checkpoint *c, size_t image, const iso_solution *so
 	iso_error why;
 	if (write_entry(c, image, solution, x, &why) != ISO_OK) {
 		char text[1600];
-		note(c, "no checkpoint is kept: %s", iso_error_text(&why, text, sizeof text));
+		iso_note(c->progress, "no checkpoint is kept: %s", iso_error_text(&why, text, sizeof text));
 		c->folder = NULL;
 		return;
 	}
