@@ -107,26 +107,28 @@ iso_status iso_mu_write(const char *path, const iso_image *mu, const iso_mu_fact
 	return status;
 }
 
-iso_status iso_mu_read(const char *path, iso_image **mu, char source[96], iso_error *err)
+iso_status iso_mu_made_from(const char *path, char source[96], iso_error *err)
 {
 	char sidecar[PATH_MAX];
 	iso_error unused;
 	json_t *root = NULL;
 	source[0] = '\0';
-	iso_status status = iso_nifti_read_image(path, ISO_UNIT_PER_CM, mu, err);
 	/* a map from elsewhere may have any name, and no sidecar */
-	if (status != ISO_OK || sidecar_of(path, sidecar, &unused) != ISO_OK || access(sidecar, F_OK) != 0)
-		return status;
-	status = iso_json_read(sidecar, &root, err);
+	if (sidecar_of(path, sidecar, &unused) != ISO_OK || access(sidecar, F_OK) != 0) return ISO_OK;
+	const iso_status status = iso_json_read(sidecar, &root, err);
 	if (status == ISO_OK) {
 		const char *format = json_string_value(json_object_get(root, "format")),
 			   *text = json_string_value(json_object_get(root, "made_from"));
 		if (format && strcmp(format, FORMAT) == 0 && text) snprintf(source, 96, "%s", text);
 		iso_json_clean(source);
-	} else {
-		iso_image_free(*mu);
-		*mu = NULL;
 	}
 	json_decref(root);
 	return status;
+}
+
+iso_status iso_mu_read(const char *path, iso_image **mu, char source[96], iso_error *err)
+{
+	*mu = NULL;
+	const iso_status status = iso_mu_made_from(path, source, err);
+	return status == ISO_OK ? iso_nifti_read_image(path, ISO_UNIT_PER_CM, mu, err) : status;
 }
