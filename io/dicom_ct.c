@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/progress.h"
+#include "core/note.h"
 #include "io/dicom/ct_slice.h"
 #include "io/file_list.h"
 #include "isotrace/ct.h"

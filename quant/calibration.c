@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/progress.h"
+#include "core/note.h"
 #include "isotrace/version.h"
 #include "quant/uncertainty.h"
 

@@ -2,11 +2,10 @@
  *
  * Does a calibration belong to the image that is being made? */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
-#include "core/progress.h"
+#include "core/note.h"
 #include "isotrace/calibration.h"
 #include "isotrace/time.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/progress.h"
+#include "core/note.h"
 #include "isotrace/attenuation.h"
 #include "isotrace/recon.h"
 
