@@ -17,6 +17,7 @@
 #include "recon/checkpoint.h"
 #include "recon/checks.h"
 #include "recon/correct/background.h"
+#include "recon/correct/background_profiles.h"
 #include "recon/correct/detector.h"
 #include "recon/event_store.h"
 #include "recon/filter.h"
@@ -388,6 +389,8 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 	j->part = 1;
 	if (status == ISO_OK)
 		status = reconstruct_selection(j, ISO_ALL_EVENTS, scale_s, volume->voxels + f * voxels, err);
+	if (status == ISO_OK && j->options->background && f + 1 == volume->frames)
+		status = iso_background_profiles(j->background, scale_s, j->options->background, err);
 	if (status != ISO_OK) return status;
 	if (j->solution.iterations > j->iterations) j->iterations = j->solution.iterations;
 	j->objective += j->solution.objective;
