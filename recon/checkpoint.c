@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/cache.h"
@@ -17,6 +16,7 @@
 #include "core/note.h"
 #include "core/output.h"
 #include "core/pair_components.h"
+#include "core/stopwatch.h"
 #include "isotrace/singles.h"
 #include "isotrace/version.h"
 #include "recon/checks.h"
@@ -27,13 +27,6 @@ static const uint64_t algorithm_version = 3;
 /* An image that took less is not worth a file. */
 static const double short_s = 0.5;
 enum { STATE_FLOATS = (sizeof(iso_solution) + sizeof(float) - 1) / sizeof(float) };
-
-static double now_s(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Tells one list of events from another; nobody forges one, so that a fast mixing of their bits is enough (the
  * finaliser of SplitMix64, chained). */
@@ -189,7 +182,7 @@ iso_status iso_checkpoint_open(iso_events *events, const iso_recon_options *opti
 	if (!out->begun && remove_entries(out->folder))
 		iso_note(out->progress, "%s: the checkpoint is damaged or of another reconstruction, and is not used",
 			 out->folder);
-	out->kept_s = out->image_s = now_s();
+	out->kept_s = out->image_s = iso_clock_s();
 	return ISO_OK;
 }
 
@@ -212,7 +205,7 @@ void iso_checkpoint_load(iso_checkpoint *c, size_t image, const char *label, flo
 {
 	char key[65], path[PATH_MAX];
 	*solution = (iso_solution){0};
-	c->image_s = now_s();
+	c->image_s = iso_clock_s();
 	if (!c->begun) return;
 	find_key(c, image, key);
 	if (iso_cache_load(c->folder, key, c->packed, floats_of(c))) {
@@ -247,7 +240,7 @@ static iso_status write_entry(iso_checkpoint *c, size_t image, const iso_solutio
 void iso_checkpoint_keep(iso_checkpoint *c, size_t image, const iso_solution *solution, const float *x, bool last)
 {
 	if (!c->folder) return;
-	const double start = now_s(), least = fmax(c->every_s, 10 * c->cost_s);
+	const double start = iso_clock_s(), least = fmax(c->every_s, 10 * c->cost_s);
 	const bool due = start - c->kept_s >= least;
 	/* A finished image is worth more than a short time: many images may each take less than the interval. */
 	if (!due && !(last && start - c->image_s >= fmax(short_s, 10 * c->cost_s))) return;
@@ -258,7 +251,7 @@ void iso_checkpoint_keep(iso_checkpoint *c, size_t image, const iso_solution *so
 		c->folder = NULL;
 		return;
 	}
-	c->kept_s = now_s();
+	c->kept_s = iso_clock_s();
 	/* every_s 0 means every iteration, however long that takes */
 	c->cost_s = c->every_s > 0 ? c->kept_s - start : 0;
 }

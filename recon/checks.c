@@ -191,6 +191,18 @@ static iso_status check_delayeds(iso_events *events, const iso_recon_options *o,
 	return status;
 }
 
+static iso_status check_background(const iso_recon_options *o, iso_error *err)
+{
+	if (!o->background) return ISO_OK;
+	if (o->randoms == ISO_RANDOMS_NONE && o->scatter == ISO_SCATTER_NONE)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "correct for randoms or scatter",
+				"the background's counts are wanted, and nothing makes one");
+	if (o->checkpoint)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "go without a checkpoint",
+				"the background's counts, which a checkpoint does not keep");
+	return ISO_OK;
+}
+
 iso_status iso_recon_check(iso_events *events, const iso_recon_options *options, iso_error *err)
 {
 	const iso_scanner *scanner = iso_events_scanner(events);
@@ -209,6 +221,7 @@ iso_status iso_recon_check(iso_events *events, const iso_recon_options *options,
 	if (status == ISO_OK) status = check_frames(options, iso_events_acquisition(events)->duration_s, err);
 	if (status == ISO_OK) status = check_calibration(scanner, options, err);
 	if (status == ISO_OK) status = iso_detector_check(events, options, err);
+	if (status == ISO_OK) status = check_background(options, err);
 	if (status == ISO_OK) status = check_delayeds(events, options, err);
 	return status;
 }

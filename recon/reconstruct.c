@@ -15,6 +15,7 @@
 #include "recon/checkpoint.h"
 #include "recon/checks.h"
 #include "recon/correct/background.h"
+#include "recon/correct/background_profiles.h"
 #include "recon/correct/detector.h"
 #include "recon/correct/element_randoms.h"
 #include "recon/event_store.h"
@@ -313,6 +314,8 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 	j->part = 1;
 	if (status == ISO_OK)
 		status = reconstruct_selection(j, ISO_ALL_EVENTS, scale_s, volume->voxels + f * voxels, err);
+	if (status == ISO_OK && j->options->background && f + 1 == volume->frames)
+		status = iso_background_profiles(j->background, scale_s, j->options->background, err);
 	if (status != ISO_OK) return status;
 	if (j->solution.iterations > j->result.iterations) j->result.iterations = j->solution.iterations;
 	j->result.objective += j->solution.objective;
