@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #define _GNU_SOURCE
-#include <jansson.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,9 +11,11 @@
 #include "cli/cli.h"
 #include "cli/recon_detector.h"
 #include "cli/recon_grid.h"
+#include "cli/recon_report.h"
 #include "cli/recon_scatter.h"
 #include "core/error.h"
 #include "core/file_hash.h"
+#include "core/note.h"
 #include "core/stopwatch.h"
 
 enum {
@@ -343,8 +344,7 @@ static iso_status has_delayeds(iso_events *events, bool *found, iso_error *err)
 
 static void say(const arguments *a, const char *line)
 {
-	const iso_progress *progress = cli_progress(a->quiet || a->json);
-	if (progress && progress->note) progress->note(progress->user, line);
+	iso_note(a->recon.progress, "%s", line);
 }
 
 static iso_status choose_randoms(arguments *a)
@@ -420,8 +420,9 @@ static iso_status prepare(arguments *a)
 		a->recon.frame = a->frame;
 	}
 	if (status == ISO_OK && a->mu) {
-		status = iso_nifti_read_image(a->mu, ISO_UNIT_PER_CM, &a->mu_image, &a->err);
+		status = iso_mu_read(a->mu, &a->mu_image, a->mu_source, &a->err);
 		a->recon.mu = a->mu_image;
+		if (a->mu_source[0]) a->recon.mu_source = a->mu_source;
 	}
 	if (status == ISO_OK) status = cli_recon_detector_read(&a->detector, &a->err);
 	if (status != ISO_OK) return status;
@@ -437,8 +438,8 @@ static iso_status prepare(arguments *a)
 	say(a, line);
 	if (cli_attenuation_wanted(&a->attenuation)) {
 		iso_mu_facts facts;
-		status = cli_attenuation_make(&a->attenuation, g, true, cli_progress(a->quiet || a->json), &a->mu_image,
-					      &facts, &a->err);
+		status =
+		    cli_attenuation_make(&a->attenuation, g, true, a->recon.progress, &a->mu_image, &facts, &a->err);
 		if (status != ISO_OK) return status;
 		a->recon.mu = a->mu_image;
 		a->recon.mu_source = iso_mu_text(&facts, a->mu_source);
@@ -448,42 +449,6 @@ static iso_status prepare(arguments *a)
 	const char *scatter = cli_scatter_choose(&a->scatter, iso_events_acquisition(a->events), line, sizeof line);
 	if (scatter) say(a, scatter);
 	return choose_randoms(a);
-}
-
-static void print_result(const arguments *a, const iso_volume *v)
-{
-	const iso_grid *g = &v->grid;
-	if (!a->json) {
-		if (!a->quiet)
-			printf("%s: %zu x %zu x %zu voxels, %zu frame%s, %s, %.0f prompts\n", a->output, g->size[0],
-			       g->size[1], g->size[2], v->frames, v->frames > 1 ? "s" : "", iso_unit_text(v->unit),
-			       v->facts.prompts);
-		return;
-	}
-	const iso_corrections *c = &v->corrections;
-	json_t *root =
-	    json_pack("{s:s, s:s, s:[I,I,I], s:[f,f,f], s:[f,f,f], s:I, s:I, s:s, s:s, s:i, s:i, s:f, s:f, s:f}",
-		      "output", a->output, "unit", iso_unit_text(v->unit), "size", (json_int_t)g->size[0],
-		      (json_int_t)g->size[1], (json_int_t)g->size[2], "voxel_mm", g->voxel_mm[0], g->voxel_mm[1],
-		      g->voxel_mm[2], "origin_mm", g->origin_mm[0], g->origin_mm[1], g->origin_mm[2], "frames",
-		      (json_int_t)v->frames, "replicates", (json_int_t)v->replicates, "method", v->facts.method,
-		      "prior", v->facts.prior, "iterations", (int)v->facts.iterations, "subsets", (int)v->facts.subsets,
-		      "prompts", v->facts.prompts, "delayeds", v->facts.delayeds, "objective", v->facts.objective);
-	json_t *corrections =
-	    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "randoms", c->randoms, "attenuation",
-		      c->attenuation, "scatter", c->scatter, "normalisation", c->normalisation, "dead_time",
-		      c->dead_time, "decay", c->decay, "branching", c->branching, "calibration", c->calibration,
-		      "resolution", c->resolution, "post_filter", c->post_filter);
-	(void)json_object_set_new(root, "corrections", corrections);
-	const iso_recon_times *t = &a->times;
-	(void)json_object_set_new(root, "seconds",
-				  json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "whole", iso_clock_s() - a->start_s,
-					    "reconstruction", t->whole_s, "sensitivity", t->sensitivity_s, "scatter",
-					    t->scatter_s, "waiting_for_events", t->waiting_s, "forward", t->forward_s,
-					    "back", t->back_s));
-	(void)json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-	putchar('\n');
-	json_decref(root);
 }
 
 static iso_status write_volume(arguments *a, iso_volume *volume, const char sha256[65])
@@ -499,7 +464,6 @@ static iso_status reconstruct(arguments *a)
 	iso_volume *volume = NULL;
 	iso_file_hash *hash = NULL;
 	char identity[64], sha256[65];
-	a->recon.progress = cli_progress(a->quiet || a->json);
 	a->recon.times = &a->times;
 	iso_file_identity(a->input, identity);
 	a->recon.events_id = identity;
@@ -512,7 +476,14 @@ static iso_status reconstruct(arguments *a)
 	if (status == ISO_OK) status = cli_scatter_write(&a->scatter, &a->err);
 	if (status == ISO_OK && a->recon.checkpoint) iso_recon_checkpoint_remove(a->recon.checkpoint);
 	cli_progress_end();
-	if (status == ISO_OK) print_result(a, volume);
+	if (status == ISO_OK) {
+		const cli_recon_report report = {.output = a->output,
+						 .times = &a->times,
+						 .whole_s = iso_clock_s() - a->start_s,
+						 .json = a->json,
+						 .quiet = a->quiet};
+		cli_recon_print(&report, volume);
+	}
 	iso_volume_free(volume);
 	return status;
 }
@@ -577,6 +548,7 @@ int cli_recon(int argc, char **argv)
 		return cli_usage("recon", "--mu contradicts --ct and --mu-labels");
 	if (cli_attenuation_check(&a.attenuation, &a.err) != ISO_OK) return cli_fail(&a.err);
 	if (!check_algorithm(&a)) return 2;
+	a.recon.progress = cli_progress(a.quiet || a.json);
 	iso_status status = check_output(&a);
 	if (status == ISO_OK) status = choose_checkpoint(&a);
 	if (status == ISO_OK) status = prepare(&a);

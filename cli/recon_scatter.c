@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/recon_scatter.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,34 +102,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 const struct argp cli_scatter_argp = {.options = option_table, .parser = parse};
 
-static bool known(double option, double fact)
-{
-	return !isnan(option) || !isnan(fact);
-}
-
 const char *cli_scatter_choose(const cli_scatter *s, const iso_acquisition *facts, char *line, size_t size)
 {
 	iso_recon_options *o = s->recon;
-	const bool window = known(o->energy_window_kev[0], facts->energy_window_kev[0]) &&
-			    known(o->energy_window_kev[1], facts->energy_window_kev[1]);
-	const bool resolution = known(o->energy_resolution, facts->energy_resolution);
-	const char *lacks = NULL;
+	const char *lacks = s->method ? NULL : iso_recon_scatter_lacks(facts, o);
 	size_t gammas;
 	if (s->method)
 		o->scatter = strcmp(s->method, "sss") == 0 ? ISO_SCATTER_SSS : ISO_SCATTER_NONE;
-	else if (!o->mu)
-		lacks = "there is no --mu";
-	else if (!window)
-		lacks = "the list-mode states no energy window (--energy-window)";
-	else if (!resolution)
-		lacks = "the list-mode states no energy resolution (--energy-resolution)";
 	else
-		o->scatter = ISO_SCATTER_SSS;
+		o->scatter = lacks ? ISO_SCATTER_NONE : ISO_SCATTER_SSS;
 	if (!s->have_gammas)
 		o->prompt_gammas = o->scatter != ISO_SCATTER_NONE && iso_nuclide_prompt_gammas(o->nuclide, &gammas);
 	if (s->method) return NULL;
 	if (lacks)
-		snprintf(line, size, "scatter: not corrected, %s", lacks);
+		snprintf(line, size, "scatter: not corrected, %s (--mu, --energy-window, --energy-resolution)", lacks);
 	else
 		snprintf(line, size, "scatter: by single-scatter simulation%s",
 			 o->prompt_gammas ? ", with the nuclide's prompt gammas" : "");

@@ -48,6 +48,16 @@ bool iso_listmode_put_singles(hid_t file, const iso_singles *singles);
 iso_status iso_listmode_get_singles(hid_t file, const char *path, const iso_scanner *scanner, double duration_s,
 				    iso_singles **out, iso_error *err);
 
+/* /scanner, /acquisition, /counts and /provenance; numbers and texts that are not known are left out. HDF5 to be entered. */
+bool iso_listmode_put_scanner(hid_t file, const iso_scanner *scanner);
+bool iso_listmode_put_acquisition(hid_t file, const iso_acquisition *acquisition);
+bool iso_listmode_put_counts(hid_t file, const iso_event_counts *counts);
+/* NULL or "": none. */
+bool iso_listmode_put_provenance(hid_t file, const char *json);
+/* A table of floats; columns 0: one number a row. */
+bool iso_listmode_put_floats(hid_t group, const char *name, const char *units, hsize_t rows, hsize_t columns,
+			     const float *values);
+
 /* What is wrong with the event for this scanner, or NULL. */
 const char *iso_listmode_event_fault(const iso_event *event, const iso_scanner *scanner);
 

@@ -17,6 +17,8 @@
 #include "isotrace/nifti.h"
 #include "isotrace/version.h"
 
+#define FORMAT "isotrace mu map 1"
+
 static json_t *number(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
@@ -65,16 +67,25 @@ static void put_curve(iso_json *json, const iso_mu_curve *curve)
 	iso_json_put(json, "curve", part);
 }
 
-iso_status iso_mu_write(const char *path, const iso_image *mu, const iso_mu_facts *facts, iso_error *err)
+/* FILE.json beside FILE.nii.gz. */
+static iso_status sidecar_of(const char *path, char sidecar[PATH_MAX], iso_error *err)
 {
 	size_t stem;
-	char sidecar[PATH_MAX], *text = NULL;
-	iso_status status = iso_nifti_check_name(path, &stem, err);
+	const iso_status status = iso_nifti_check_name(path, &stem, err);
 	if (status != ISO_OK) return status;
-	if ((size_t)snprintf(sidecar, sizeof sidecar, "%.*s.json", (int)stem, path) >= sizeof sidecar)
+	if ((size_t)snprintf(sidecar, PATH_MAX, "%.*s.json", (int)stem, path) >= PATH_MAX)
 		return iso_fail(err, ISO_BAD_USAGE, path, "give a shorter path", "the name is too long");
+	return ISO_OK;
+}
+
+iso_status iso_mu_write(const char *path, const iso_image *mu, const iso_mu_facts *facts, iso_error *err)
+{
+	char sidecar[PATH_MAX], source[96], *text = NULL;
+	iso_status status = sidecar_of(path, sidecar, err);
+	if (status != ISO_OK) return status;
 	iso_json json = iso_json_begin();
-	iso_json_put(&json, "format", json_string("isotrace mu map 1"));
+	iso_json_put(&json, "format", json_string(FORMAT));
+	iso_json_put(&json, "made_from", iso_json_readable(iso_mu_text(facts, source)));
 	iso_json_put(&json, "unit", json_string(iso_unit_text(ISO_UNIT_PER_CM)));
 	iso_json_put(&json, "energy_kev", json_real(511));
 	if (facts->labels[0]) {
@@ -94,4 +105,30 @@ iso_status iso_mu_write(const char *path, const iso_image *mu, const iso_mu_fact
 	if (status == ISO_OK) status = iso_output_write(sidecar, text, strlen(text), err);
 	free(text);
 	return status;
+}
+
+iso_status iso_mu_made_from(const char *path, char source[96], iso_error *err)
+{
+	char sidecar[PATH_MAX];
+	iso_error unused;
+	json_t *root = NULL;
+	source[0] = '\0';
+	/* a map from elsewhere may have any name, and no sidecar */
+	if (sidecar_of(path, sidecar, &unused) != ISO_OK || access(sidecar, F_OK) != 0) return ISO_OK;
+	const iso_status status = iso_json_read(sidecar, &root, err);
+	if (status == ISO_OK) {
+		const char *format = json_string_value(json_object_get(root, "format")),
+			   *text = json_string_value(json_object_get(root, "made_from"));
+		if (format && strcmp(format, FORMAT) == 0 && text) snprintf(source, 96, "%s", text);
+		iso_json_clean(source);
+	}
+	json_decref(root);
+	return status;
+}
+
+iso_status iso_mu_read(const char *path, iso_image **mu, char source[96], iso_error *err)
+{
+	*mu = NULL;
+	const iso_status status = iso_mu_made_from(path, source, err);
+	return status == ISO_OK ? iso_nifti_read_image(path, ISO_UNIT_PER_CM, mu, err) : status;
 }

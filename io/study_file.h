@@ -27,6 +27,11 @@ typedef struct iso_study_file {
 	char calibration[PATH_MAX]; /* file of isotrace calibrate; "" = none */
 	char crystal_map[PATH_MAX]; /* "" = none */
 	double calibration_factor, calibration_uncertainty, dead_time_factor; /* NAN = not stated */
+	iso_dead_time_source dead_time;
+	char normalisation[PATH_MAX];                   /* file of isotrace normalise; "" = none */
+	double energy_window_kev[2], energy_resolution; /* NAN = as the list-mode states */
+	double coincidence_window_ns, dead_time_ns;     /* likewise */
+	iso_dead_time_model dead_time_model;            /* UNKNOWN = likewise */
 
 	iso_grid grid;
 	iso_algorithm algorithm;
@@ -36,6 +41,10 @@ typedef struct iso_study_file {
 	bool positron_range;
 	iso_filter post_filter;
 	iso_randoms_method randoms;
+	bool have_scatter; /* false: corrected where the data are there */
+	iso_scatter_method scatter;
+	unsigned scatter_updates;
+	bool have_prompt_gammas, prompt_gammas; /* not said: with scatter, where the nuclide has any */
 	size_t replicates;
 	uint64_t sensitivity_lines;
 	char frames[PATH_MAX]; /* frame table; "" = one frame */

@@ -13,8 +13,10 @@
 
 /* The file as it stands: NULL (or zeros, in a list) where nothing is written. */
 typedef struct raw_scanner {
-	char *crystal_map, *calibration;
-	double *calibration_factor, *calibration_uncertainty_percent, *dead_time_factor;
+	char *crystal_map, *calibration, *normalisation, *dead_time, *dead_time_model;
+	double *calibration_factor, *calibration_uncertainty_percent, *dead_time_factor, *dead_time_ns;
+	double *coincidence_window_ns, *energy_resolution_percent;
+	double energy_window_kev[2];
 } raw_scanner;
 
 typedef struct raw_reconstruction {
@@ -27,8 +29,9 @@ typedef struct raw_reconstruction {
 	char *algorithm;
 	double *beta_mm2, *gamma, *relaxation, *stop_change;
 	double *psf_fwhm_mm, *post_filter_fwhm_mm, *post_filter_cutoff_per_mm, *post_filter_order;
-	char *post_filter, *randoms, *frames;
-	bool *positron_range;
+	char *post_filter, *randoms, *frames, *scatter;
+	uint32_t *scatter_updates;
+	bool *positron_range, *prompt_gammas;
 } raw_reconstruction;
 
 typedef struct raw_organs {
@@ -66,6 +69,14 @@ static const cyaml_schema_field_t scanner_fields[] = {
     OPTIONAL_NUMBER("calibration_factor", raw_scanner, calibration_factor),
     OPTIONAL_NUMBER("calibration_uncertainty_percent", raw_scanner, calibration_uncertainty_percent),
     OPTIONAL_NUMBER("dead_time_factor", raw_scanner, dead_time_factor),
+    OPTIONAL_TEXT("dead_time", raw_scanner, dead_time),
+    OPTIONAL_NUMBER("dead_time_ns", raw_scanner, dead_time_ns),
+    OPTIONAL_TEXT("dead_time_model", raw_scanner, dead_time_model),
+    OPTIONAL_TEXT("normalisation", raw_scanner, normalisation),
+    OPTIONAL_NUMBER("coincidence_window_ns", raw_scanner, coincidence_window_ns),
+    CYAML_FIELD_SEQUENCE_FIXED("energy_window_kev", CYAML_FLAG_OPTIONAL, raw_scanner, energy_window_kev, &number_schema,
+			       2),
+    OPTIONAL_NUMBER("energy_resolution_percent", raw_scanner, energy_resolution_percent),
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t reconstruction_fields[] = {
@@ -89,6 +100,9 @@ static const cyaml_schema_field_t reconstruction_fields[] = {
     OPTIONAL_NUMBER("post_filter_cutoff_per_mm", raw_reconstruction, post_filter_cutoff_per_mm),
     OPTIONAL_NUMBER("post_filter_order", raw_reconstruction, post_filter_order),
     TEXT("randoms", raw_reconstruction, randoms),
+    OPTIONAL_TEXT("scatter", raw_reconstruction, scatter),
+    OPTIONAL_WHOLE("scatter_updates", raw_reconstruction, scatter_updates),
+    CYAML_FIELD_BOOL_PTR("prompt_gammas", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, raw_reconstruction, prompt_gammas),
     OPTIONAL_TEXT("frames", raw_reconstruction, frames),
     CYAML_FIELD_END};
 
@@ -164,13 +178,60 @@ static iso_status range(const iso_study_file *study, const char *key, double val
 		if (status_of_call != ISO_OK) return status_of_call; \
 	} while (0)
 
+/* singles, or a factor as dead_time_factor. */
+static iso_status read_dead_time(iso_study_file *study, const raw_scanner *raw, iso_error *err)
+{
+	const char *text = raw->dead_time;
+	char *end;
+	study->dead_time_factor = number_or(raw->dead_time_factor, (double)NAN);
+	if (text && raw->dead_time_factor)
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "state one of them",
+				"both scanner.dead_time and scanner.dead_time_factor");
+	if (text && strcmp(text, "singles") == 0)
+		study->dead_time = ISO_DEAD_TIME_FROM_SINGLES;
+	else if (text) {
+		study->dead_time_factor = strtod(text, &end);
+		if (end == text || *end || !(study->dead_time_factor >= 1))
+			return iso_fail(err, ISO_BAD_INPUT, study->path, "write singles, or a factor >= 1",
+					"scanner.dead_time is '%s'", text);
+	}
+	const double dead = study->dead_time_factor;
+	CHECK(range(study, "scanner.dead_time_factor", dead, isnan(dead) || (isfinite(dead) && dead >= 1 && dead < 1e6),
+		    "give a factor >= 1, or leave it out when it is not known", err));
+	const double ns = study->dead_time_ns = number_or(raw->dead_time_ns, (double)NAN);
+	CHECK(range(study, "scanner.dead_time_ns", ns, isnan(ns) || (ns >= 0 && ns <= 1e8), "give 0 to 1e8 ns", err));
+	if (!raw->dead_time_model) return ISO_OK;
+	study->dead_time_model = iso_dead_time_model_from_text(raw->dead_time_model);
+	if (study->dead_time_model == ISO_DEAD_TIME_UNKNOWN)
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write paralyzable or non-paralyzable",
+				"scanner.dead_time_model is '%s'", raw->dead_time_model);
+	return ISO_OK;
+}
+
+static iso_status read_energy(iso_study_file *study, const raw_scanner *raw, iso_error *err)
+{
+	const double low = raw->energy_window_kev[0], high = raw->energy_window_kev[1];
+	const bool window = low != 0 || high != 0;
+	const double percent = number_or(raw->energy_resolution_percent, (double)NAN);
+	const double ns = study->coincidence_window_ns = number_or(raw->coincidence_window_ns, (double)NAN);
+	study->energy_window_kev[0] = window ? low : (double)NAN;
+	study->energy_window_kev[1] = window ? high : (double)NAN;
+	study->energy_resolution = percent / 100;
+	if (window && !(low >= 0 && low < 511 && high > 511 && high < 1e5))
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "give [LOW, HIGH] in keV, around 511",
+				"scanner.energy_window_kev is [%g, %g]", low, high);
+	CHECK(range(study, "scanner.energy_resolution_percent", percent,
+		    isnan(percent) || (percent >= 0.1 && percent <= 99), "give the FWHM at 511 keV in %", err));
+	return range(study, "scanner.coincidence_window_ns", ns, isnan(ns) || (ns > 0 && ns <= 1e6),
+		     "give the full width in ns", err);
+}
+
 static iso_status read_scanner(iso_study_file *study, const raw_scanner *raw, iso_error *err)
 {
 	CHECK(copy_path(study, "scanner.crystal_map", raw->crystal_map, study->crystal_map, err));
 	CHECK(copy_path(study, "scanner.calibration", raw->calibration, study->calibration, err));
 	const double factor = study->calibration_factor = number_or(raw->calibration_factor, (double)NAN);
 	const double percent = number_or(raw->calibration_uncertainty_percent, (double)NAN);
-	const double dead = study->dead_time_factor = number_or(raw->dead_time_factor, (double)NAN);
 	study->calibration_uncertainty = percent / 100;
 	CHECK(range(study, "scanner.calibration_factor", factor, isnan(factor) || (isfinite(factor) && factor > 0),
 		    "give a number > 0", err));
@@ -183,8 +244,39 @@ static iso_status read_scanner(iso_study_file *study, const raw_scanner *raw, is
 	if (!isnan(percent) && isnan(factor))
 		return iso_fail(err, ISO_BAD_INPUT, study->path, "state scanner.calibration_factor too",
 				"an uncertainty of the calibration, but no calibration factor");
-	return range(study, "scanner.dead_time_factor", dead, isnan(dead) || (isfinite(dead) && dead >= 1),
-		     "give a factor >= 1, or leave it out when it is not known", err);
+	CHECK(copy_path(study, "scanner.normalisation", raw->normalisation, study->normalisation, err));
+	CHECK(read_energy(study, raw, err));
+	return read_dead_time(study, raw, err);
+}
+
+/* Randoms, scatter and prompt gammas. */
+static iso_status read_background(iso_study_file *study, const raw_reconstruction *raw, iso_error *err)
+{
+	const iso_recon_options usual = iso_recon_options_default();
+	if (strcmp(raw->randoms, "delayed") == 0)
+		study->randoms = ISO_RANDOMS_DELAYED;
+	else if (strcmp(raw->randoms, "singles") == 0)
+		study->randoms = ISO_RANDOMS_SINGLES;
+	else if (strcmp(raw->randoms, "none") == 0)
+		study->randoms = ISO_RANDOMS_NONE;
+	else
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write delayed, singles or none",
+				"reconstruction.randoms is '%s'", raw->randoms);
+	study->have_scatter = raw->scatter != NULL;
+	if (raw->scatter && strcmp(raw->scatter, "sss") == 0)
+		study->scatter = ISO_SCATTER_SSS;
+	else if (raw->scatter && strcmp(raw->scatter, "none") != 0)
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write sss or none, or leave it out",
+				"reconstruction.scatter is '%s'", raw->scatter);
+	study->scatter_updates = raw->scatter_updates ? *raw->scatter_updates : usual.scatter_updates;
+	CHECK(range(study, "reconstruction.scatter_updates", study->scatter_updates,
+		    study->scatter_updates >= 1 && study->scatter_updates <= 1000, "give 1 to 1000", err));
+	study->have_prompt_gammas = raw->prompt_gammas != NULL;
+	study->prompt_gammas = raw->prompt_gammas && *raw->prompt_gammas;
+	if (study->prompt_gammas && study->have_scatter && study->scatter == ISO_SCATTER_NONE)
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write scatter: sss, too",
+				"prompt gammas without scatter");
+	return ISO_OK;
 }
 
 static iso_status read_post_filter(iso_study_file *study, const raw_reconstruction *raw, iso_error *err)
@@ -283,13 +375,7 @@ static iso_status read_reconstruction(iso_study_file *study, const raw_reconstru
 	CHECK(range(study, "reconstruction.replicates", (double)study->replicates,
 		    study->replicates == 0 || (study->replicates >= 2 && study->replicates <= 100),
 		    "give 0 (no uncertainty from counting) or 2 to 100", err));
-	if (strcmp(raw->randoms, "delayed") == 0)
-		study->randoms = ISO_RANDOMS_DELAYED;
-	else if (strcmp(raw->randoms, "none") == 0)
-		study->randoms = ISO_RANDOMS_NONE;
-	else
-		return iso_fail(err, ISO_BAD_INPUT, study->path, "write delayed or none",
-				"reconstruction.randoms is '%s'", raw->randoms);
+	CHECK(read_background(study, raw, err));
 	CHECK(copy_path(study, "reconstruction.frames", raw->frames, study->frames, err));
 	return read_post_filter(study, raw, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <math.h>
 
-#include "isotrace/recon.h"
+#include "recon/checks.h"
 
 iso_recon_options iso_recon_options_default(void)
 {
@@ -21,4 +21,12 @@ iso_recon_options iso_recon_options_default(void)
 				   .energy_window_kev = {(double)NAN, (double)NAN},
 				   .energy_resolution = (double)NAN,
 				   .randoms = ISO_RANDOMS_NONE};
+}
+
+const char *iso_recon_scatter_lacks(const iso_acquisition *facts, const iso_recon_options *options)
+{
+	const iso_energy_facts energy = iso_recon_energy(facts, options);
+	if (!options->mu) return "there is no map of attenuation coefficients";
+	if (isnan(energy.window_kev[0]) || isnan(energy.window_kev[1])) return "the list-mode states no energy window";
+	return isnan(energy.resolution) ? "the list-mode states no energy resolution" : NULL;
 }

@@ -46,6 +46,11 @@ typedef struct iso_step {
 extern const iso_step iso_study_steps[];
 extern const size_t iso_study_step_count;
 
+/* recon_step.c: the volume, below the job's folder, and how it comes about. */
+#define ISO_STUDY_VOLUME "scan.nii.gz"
+iso_status iso_study_describe_recon(iso_job *job, json_t *facts, iso_error *err);
+iso_status iso_study_run_recon(iso_job *job, const json_t *facts, iso_error *err);
+
 /* run.c: a line for the person who watches, with the job's name and step in front. */
 void iso_study_tell(const iso_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

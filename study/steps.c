@@ -13,11 +13,9 @@
 #include "study/internal.h"
 
 #define LISTMODE   "scan.lm.h5"
-#define VOLUME     "scan.nii.gz"
 #define SIDECAR    "scan.json"
 #define REPLICATES "scan_replicates.nii.gz"
 #define DICOM      "dicom"
-#define CHECKPOINT ".scan.nii.gz.checkpoint" /* of a reconstruction that was killed */
 
 /* --- convert or simulate ------------------------------------------------------------------------------------ */
 
@@ -125,167 +123,13 @@ static iso_status run_convert(iso_job *job, const json_t *facts, iso_error *err)
 	return status;
 }
 
-/* --- reconstruction ----------------------------------------------------------------------------------------- */
-
-static iso_status describe_recon(iso_job *job, json_t *facts, iso_error *err)
-{
-	const iso_study_file *study = job->study;
-	ISO_TRY(iso_fact_file(job, facts, "listmode", job->listmode, err));
-	ISO_TRY(iso_fact_file(job, facts, "mu", job->row->mu, err));
-	ISO_TRY(iso_fact_file(job, facts, "frames", study->frames, err));
-	ISO_TRY(iso_fact_text(facts, "nuclide", job->nuclide->name, err));
-	ISO_TRY(iso_fact_number(facts, "half_life_s", job->nuclide->half_life_s, err));
-	ISO_TRY(iso_fact_number(facts, "branching_fraction", job->nuclide->branching_fraction, err));
-	ISO_TRY(iso_fact_text(facts, "tracer", job->row->tracer, err));
-	ISO_TRY(iso_fact_text(facts, "subject", job->row->subject, err));
-	ISO_TRY(iso_fact_number(facts, "start_utc_s", job->row->start_utc_s, err));
-	ISO_TRY(iso_fact_file(job, facts, "calibration", study->calibration, err));
-	ISO_TRY(iso_fact_number(facts, "calibration_factor", study->calibration_factor, err));
-	ISO_TRY(iso_fact_number(facts, "calibration_uncertainty", study->calibration_uncertainty, err));
-	ISO_TRY(iso_fact_number(facts, "dead_time_factor", study->dead_time_factor, err));
-	ISO_TRY(iso_fact_grid(facts, "grid", &study->grid, err));
-	ISO_TRY(iso_fact_whole(facts, "algorithm", study->algorithm, err));
-	ISO_TRY(iso_fact_number(facts, "beta_mm2", study->beta_mm2, err));
-	ISO_TRY(iso_fact_number(facts, "gamma", study->gamma, err));
-	ISO_TRY(iso_fact_number(facts, "relaxation", study->relaxation, err));
-	ISO_TRY(iso_fact_number(facts, "stop_change", study->stop_change, err));
-	ISO_TRY(iso_fact_whole(facts, "iterations", study->iterations, err));
-	ISO_TRY(iso_fact_whole(facts, "subsets", study->subsets, err));
-	ISO_TRY(iso_fact_number(facts, "psf_fwhm_mm", study->psf_fwhm_mm, err));
-	ISO_TRY(iso_fact_whole(facts, "positron_range", study->positron_range, err));
-	ISO_TRY(iso_fact_whole(facts, "post_filter", study->post_filter.kind, err));
-	ISO_TRY(iso_fact_number(facts, "post_filter_fwhm_mm", study->post_filter.fwhm_mm, err));
-	ISO_TRY(iso_fact_number(facts, "post_filter_cutoff_per_mm", study->post_filter.cutoff_per_mm, err));
-	ISO_TRY(iso_fact_number(facts, "post_filter_order", study->post_filter.order, err));
-	ISO_TRY(iso_fact_text(facts, "randoms", study->randoms == ISO_RANDOMS_DELAYED ? "delayed" : "none", err));
-	ISO_TRY(iso_fact_whole(facts, "replicates", study->replicates, err));
-	return iso_fact_whole(facts, "sensitivity_lines", study->sensitivity_lines, err);
-}
-
-/* What the study states goes into the stream where the file is silent; a contradiction is an error. */
-static iso_status state_facts(const iso_job *job, iso_events *events, iso_error *err)
-{
-	const iso_study_file *study = job->study;
-	iso_acquisition *acquisition = &events->acquisition;
-	iso_scanner *scanner = events->scanner;
-	if (acquisition->nuclide[0]) {
-		const iso_nuclide *in_file;
-		ISO_TRY(iso_nuclide_find(acquisition->nuclide, job->listmode, &in_file, err));
-		if (in_file != job->nuclide)
-			return iso_fail(err, ISO_BAD_INPUT, job->listmode,
-					"correct the study's nuclide or the row's file",
-					"the scan is of %s and the study of %s", in_file->name, job->nuclide->name);
-	}
-	snprintf(acquisition->nuclide, sizeof acquisition->nuclide, "%s", job->nuclide->name);
-	if (job->row->tracer[0]) snprintf(acquisition->tracer, sizeof acquisition->tracer, "%s", job->row->tracer);
-	snprintf(acquisition->subject, sizeof acquisition->subject, "%s", job->row->subject);
-	const double start = job->row->start_utc_s;
-	if (!isnan(start) && !isnan(acquisition->start_utc_s) && fabs(start - acquisition->start_utc_s) >= 1)
-		return iso_fail(err, ISO_BAD_INPUT, job->listmode, "correct start_time or leave it empty",
-				"the file and the subjects table state different starts, %.0f s apart",
-				start - acquisition->start_utc_s);
-	if (isnan(acquisition->start_utc_s)) acquisition->start_utc_s = start;
-	if (!isnan(study->calibration_factor)) {
-		const double in_file = scanner->calibration_factor;
-		if (!isnan(in_file) && fabs(in_file - study->calibration_factor) > 1e-9 * study->calibration_factor)
-			return iso_fail(err, ISO_BAD_INPUT, job->listmode, "state the calibration in one place",
-					"the file's calibration factor is %g and the study's is %g", in_file,
-					study->calibration_factor);
-		scanner->calibration_factor = study->calibration_factor;
-		scanner->calibration_uncertainty = study->calibration_uncertainty;
-	}
-	if (isnan(scanner->calibration_factor) && !study->calibration[0])
-		return iso_fail(
-		    err, ISO_BAD_INPUT, job->listmode,
-		    "measure a phantom of known activity (isotrace calibrate) and name the file as scanner.calibration",
-		    "the scanner is not calibrated: no Bq/mL and no %%ID/g without it");
-	return ISO_OK;
-}
-
-static iso_recon_options options_of(const iso_job *job, const char *cache, const char *checkpoint)
-{
-	const iso_study_file *study = job->study;
-	iso_recon_options options = iso_recon_options_default();
-	options.grid = study->grid;
-	options.algorithm = study->algorithm;
-	options.beta_mm2 = study->beta_mm2;
-	options.gamma = study->gamma;
-	options.relaxation = study->relaxation;
-	options.stop_change = study->stop_change;
-	options.iterations = study->iterations;
-	options.subsets = study->subsets;
-	options.psf_fwhm_mm = study->psf_fwhm_mm;
-	options.positron_range = study->positron_range;
-	options.post_filter = study->post_filter;
-	options.randoms = study->randoms;
-	options.nuclide = job->nuclide;
-	options.decay_correction = true;
-	options.dead_time_factor = study->dead_time_factor;
-	options.calibrate = true;
-	options.replicates = study->replicates;
-	options.sensitivity_cache = cache;
-	options.checkpoint = checkpoint;
-	options.checkpoint_every_s = 2;
-	options.sensitivity_lines = study->sensitivity_lines;
-	options.threads = job->options->threads;
-	options.progress = &job->progress;
-	return options;
-}
-
-static iso_status write_volume(iso_job *job, iso_volume *volume, iso_error *err)
-{
-	char path[PATH_MAX];
-	const char *slash = strrchr(job->listmode, '/');
-	snprintf(volume->facts.input, sizeof volume->facts.input, "%.255s", slash ? slash + 1 : job->listmode);
-	ISO_TRY(iso_manifest_hash(job, job->listmode, volume->facts.input_sha256, err));
-	ISO_TRY(iso_path_join(job->folder, VOLUME, path, err));
-	return iso_volume_write(path, volume, err);
-}
-
-static iso_status run_recon(iso_job *job, const json_t *facts, iso_error *err)
-{
-	(void)facts;
-	char cache[PATH_MAX], checkpoint[PATH_MAX];
-	iso_events *events = NULL;
-	iso_image *mu = NULL;
-	iso_frame *frames = NULL;
-	iso_volume *volume = NULL;
-	iso_calibration calibration;
-	iso_status status = iso_path_join(job->output, ".sensitivity", cache, err);
-	if (status == ISO_OK) status = iso_make_directory(cache, err);
-	if (status == ISO_OK) status = iso_path_join(job->folder, CHECKPOINT, checkpoint, err);
-	iso_recon_options options = options_of(job, cache, checkpoint);
-	if (status == ISO_OK) status = iso_listmode_open(job->listmode, &events, err);
-	if (status == ISO_OK) status = state_facts(job, events, err);
-	if (status == ISO_OK && job->row->mu[0]) status = iso_nifti_read_image(job->row->mu, ISO_UNIT_PER_CM, &mu, err);
-	if (status == ISO_OK && job->study->frames[0])
-		status = iso_frame_table_read(job->study->frames, &frames, &options.frames, err);
-	if (status == ISO_OK && job->study->calibration[0]) {
-		status = iso_calibration_read(job->study->calibration, &calibration, err);
-		options.calibration = &calibration;
-	}
-	char listmode_sha256[65];
-	if (status == ISO_OK) status = iso_manifest_hash(job, job->listmode, listmode_sha256, err);
-	options.events_id = listmode_sha256;
-	options.mu = mu;
-	options.frame = frames;
-	if (status == ISO_OK) status = iso_reconstruct(events, &options, &volume, err);
-	if (status == ISO_OK) status = write_volume(job, volume, err);
-	if (status == ISO_OK) iso_recon_checkpoint_remove(checkpoint);
-	iso_volume_free(volume);
-	free(frames);
-	iso_image_free(mu);
-	iso_events_close(events);
-	return status;
-}
-
 /* --- quantification ----------------------------------------------------------------------------------------- */
 
 static iso_status describe_volume(iso_job *job, json_t *facts, iso_error *err)
 {
 	static const struct {
 		const char *key, *name;
-	} files[] = {{"volume", VOLUME}, {"volume_sidecar", SIDECAR}, {"volume_replicates", REPLICATES}};
+	} files[] = {{"volume", ISO_STUDY_VOLUME}, {"volume_sidecar", SIDECAR}, {"volume_replicates", REPLICATES}};
 	const size_t count = job->study->replicates ? 3 : 2;
 	for (size_t f = 0; f < count; f++) {
 		char path[PATH_MAX];
@@ -338,7 +182,7 @@ static iso_status read_dose(const iso_job *job, iso_dose *dose, iso_error *err)
 static iso_status read_volume(const iso_job *job, iso_volume **volume, iso_error *err)
 {
 	char path[PATH_MAX];
-	ISO_TRY(iso_path_join(job->folder, VOLUME, path, err));
+	ISO_TRY(iso_path_join(job->folder, ISO_STUDY_VOLUME, path, err));
 	return iso_volume_read(path, volume, err);
 }
 
@@ -468,14 +312,14 @@ static iso_status run_send(iso_job *job, const json_t *facts, iso_error *err)
 }
 
 static const char *const convert_outputs[] = {LISTMODE, NULL};
-static const char *const recon_outputs[] = {SIDECAR, VOLUME, REPLICATES, NULL};
+static const char *const recon_outputs[] = {SIDECAR, ISO_STUDY_VOLUME, REPLICATES, NULL};
 static const char *const quant_outputs[] = {"biodistribution.csv", "biodistribution.json", NULL};
 static const char *const dicom_outputs[] = {DICOM, NULL};
 static const char *const send_outputs[] = {NULL};
 
 const iso_step iso_study_steps[] = {
     {"convert", converts, describe_convert, run_convert, convert_outputs},
-    {"recon", NULL, describe_recon, run_recon, recon_outputs},
+    {"recon", NULL, iso_study_describe_recon, iso_study_run_recon, recon_outputs},
     {"quant", NULL, describe_quant, run_quant, quant_outputs},
     {"dicom", writes_dicom, describe_dicom, run_dicom, dicom_outputs},
     {"send", sends, describe_send, run_send, send_outputs},

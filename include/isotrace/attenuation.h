@@ -108,6 +108,10 @@ char *iso_mu_text(const iso_mu_facts *facts, char text[96]);
 
 /* PATH.nii.gz and PATH.json, the sidecar last. */
 iso_status iso_mu_write(const char *path, const iso_image *mu, const iso_mu_facts *facts, iso_error *err);
+/* What a map was made from, as its sidecar says when iso_mu_write has made it; else "". A sidecar that is no JSON is an error. */
+iso_status iso_mu_made_from(const char *path, char source[96], iso_error *err);
+/* The map in 1/cm, and that. */
+iso_status iso_mu_read(const char *path, iso_image **mu, char source[96], iso_error *err);
 
 #ifdef __cplusplus
 }

@@ -158,6 +158,9 @@ typedef struct iso_recon_options {
  * relaxation 0.1. */
 iso_recon_options iso_recon_options_default(void);
 
+/* What the scatter simulation needs and nobody has said, in words; NULL: scatter can be corrected. */
+const char *iso_recon_scatter_lacks(const iso_acquisition *facts, const iso_recon_options *options);
+
 /* Reconstructs. events is read from its start; frame by frame, partly from another thread while the caller waits in here. */
 iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options, iso_volume **out, iso_error *err);
 

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tempfile
 
+import h5py
 import nibabel
 import numpy
 
@@ -140,6 +141,30 @@ check('scatter where the data are there, with prompt gammas', scatter.returncode
       json.loads(scatter.stdout)['corrections']['scatter'].endswith('Sc-44'), scatter.stderr + scatter.stdout)
 plain = recon('clean.clm.safir', 'h.nii.gz', *fast, '--uncalibrated', *energies, '--scatter', 'none', '--json')
 check('scatter refused', plain.returncode == 0 and json.loads(plain.stdout)['corrections']['scatter'] == '', plain.stderr)
+# a map's sidecar says what it was made from, when isotrace mu has made the map
+sidecar = {'format': 'isotrace mu map 1', 'made_from': 'CT 1.2.3, 50 kVp, published'}
+said = []
+for text in (json.dumps(sidecar), json.dumps(dict(sidecar, format='another')), '{'):
+    open('mu.json', 'w').write(text)
+    said.append(recon('clean.clm.safir', 'h.nii.gz', *fast, '--uncalibrated', '--mu', 'mu.nii.gz', '--json'))
+os.remove('mu.json')
+texts = [json.loads(one.stdout)['corrections']['attenuation'] for one in said[:2]]
+check('says what the mu map was made from', texts == ['CT 1.2.3, 50 kVp, published', 'mu map, line integrals'], texts)
+check('a damaged sidecar of a map', said[2].returncode == 3 and 'mu.json' in said[2].stderr, said[2].stderr)
+
+# what a conversion warned of is still said when its list-mode is reconstructed
+subprocess.run([os.environ['ISOTRACE'], 'convert', 'clean.clm.safir', '--crystal-map', 'map.txt', '-o', 'w.lm.h5', '-q'], check=True)
+with h5py.File('w.lm.h5', 'r+') as f:
+    facts = json.loads(f['provenance'][()])
+    facts.get('export', facts).setdefault('warnings', []).append('half of it is missing')
+    text = json.dumps(facts).encode()
+    del f['provenance']
+    f.create_dataset('provenance', data=text, dtype=h5py.string_dtype('utf-8', len(text) + 1))
+warned = recon('w.lm.h5', 'w.nii.gz', *fast, '--uncalibrated')
+check('passes on the warnings of an export', warned.returncode == 0 and 'warning: half of it is missing' in warned.stderr, warned.stderr)
+silent = recon('w.lm.h5', 'w.nii.gz', *fast, '--uncalibrated', '-q')
+check('but not when quiet', silent.returncode == 0 and silent.stderr == '', silent.stderr)
+
 before = sorted(os.listdir('.'))
 for name, code, word, source, options in (
         ('missing calibration', 3, 'missing calibration', 'point.clm.safir', ('--nuclide', 'F-18')),

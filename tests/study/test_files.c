@@ -84,6 +84,11 @@ static void test_good(void)
 	ISO_ASSERT_NEAR(study->grid.origin_mm[2], -29, 1e-12);
 	CU_ASSERT_EQUAL(study->post_filter.kind, ISO_FILTER_GAUSSIAN);
 	CU_ASSERT_EQUAL(study->randoms, ISO_RANDOMS_DELAYED);
+	CU_ASSERT(!study->have_scatter && !study->have_prompt_gammas);
+	CU_ASSERT_EQUAL(study->scatter_updates, iso_recon_options_default().scatter_updates);
+	CU_ASSERT_EQUAL(study->dead_time, iso_recon_options_default().dead_time);
+	CU_ASSERT(isnan(study->energy_window_kev[0]) && isnan(study->energy_resolution));
+	CU_ASSERT_STRING_EQUAL(study->normalisation, "");
 	CU_ASSERT_EQUAL(study->algorithm, ISO_ALGORITHM_OSEM);
 	CU_ASSERT_EQUAL(study->stop_change, 0.0);
 	CU_ASSERT(study->write_dicom);
@@ -121,6 +126,42 @@ static void test_penalised(void)
 	iso_study_file_free(study);
 }
 
+/* Every key of the corrections arrives where it belongs. */
+static void test_corrections(void)
+{
+	iso_study_file *study = NULL;
+	iso_error err;
+	char text[4096];
+	snprintf(text, sizeof text, "%s",
+		 with(good_study, "scanner:\n",
+		      "scanner:\n  normalisation: ring.norm.h5\n  dead_time: singles\n  dead_time_ns: 250\n"
+		      "  dead_time_model: paralyzable\n  coincidence_window_ns: 4\n"
+		      "  energy_window_kev: [350, 650]\n  energy_resolution_percent: 14\n"));
+	snprintf(study_path, sizeof study_path, "%s", iso_test_path("study.yaml"));
+	write_text(study_path, with(text, "randoms: delayed",
+				    "randoms: singles\n  scatter: sss\n  scatter_updates: 2\n  prompt_gammas: false"));
+	ISO_ASSERT_OK(iso_study_file_read(study_path, &study, &err), err);
+	CU_ASSERT_EQUAL(study->randoms, ISO_RANDOMS_SINGLES);
+	CU_ASSERT(study->have_scatter && study->scatter == ISO_SCATTER_SSS);
+	CU_ASSERT_EQUAL(study->scatter_updates, 2);
+	CU_ASSERT(study->have_prompt_gammas && !study->prompt_gammas);
+	CU_ASSERT_STRING_EQUAL(study->normalisation, iso_test_path("ring.norm.h5"));
+	CU_ASSERT_EQUAL(study->dead_time, ISO_DEAD_TIME_FROM_SINGLES);
+	CU_ASSERT(isnan(study->dead_time_factor));
+	CU_ASSERT_EQUAL(study->dead_time_ns, 250.0);
+	CU_ASSERT_EQUAL(study->dead_time_model, ISO_DEAD_TIME_PARALYZABLE);
+	CU_ASSERT_EQUAL(study->coincidence_window_ns, 4.0);
+	CU_ASSERT(study->energy_window_kev[0] == 350 && study->energy_window_kev[1] == 650);
+	ISO_ASSERT_NEAR(study->energy_resolution, 0.14, 1e-15);
+	iso_study_file_free(study);
+	study = NULL;
+	write_text(study_path, with(good_study, "scanner:\n", "scanner:\n  dead_time: 1.25\n"));
+	ISO_ASSERT_OK(iso_study_file_read(study_path, &study, &err), err);
+	CU_ASSERT_EQUAL(study->dead_time_factor, 1.25);
+	CU_ASSERT_EQUAL(study->dead_time, iso_recon_options_default().dead_time);
+	iso_study_file_free(study);
+}
+
 static void test_bad_study(void)
 {
 	static const struct {
@@ -132,6 +173,16 @@ static void test_bad_study(void)
 	    {"voxel_mm: [1, 1, 2]", "voxel_mm: [1, 0, 2]", "voxel_mm", 0},
 	    {"voxel_mm: [1, 1, 2]", "voxel_mm: [1, 1]", "", 0},
 	    {"randoms: delayed", "randoms: perhaps", "perhaps", 0},
+	    {"randoms: delayed", "randoms: delayed\n  scatter: perhaps", "perhaps", 0},
+	    {"randoms: delayed", "randoms: delayed\n  scatter_updates: 0", "scatter_updates", 0},
+	    {"randoms: delayed", "randoms: delayed\n  scatter: none\n  prompt_gammas: true", "without scatter", 0},
+	    {"scanner:\n", "scanner:\n  dead_time: some\n", "dead_time", 0},
+	    {"scanner:\n", "scanner:\n  dead_time: 0.5\n", "dead_time", 0},
+	    {"scanner:\n", "scanner:\n  dead_time: 2\n  dead_time_factor: 2\n", "both", 0},
+	    {"scanner:\n", "scanner:\n  dead_time_model: mortal\n", "mortal", 0},
+	    {"scanner:\n", "scanner:\n  energy_window_kev: [650, 350]\n", "energy_window_kev", 0},
+	    {"scanner:\n", "scanner:\n  energy_resolution_percent: 0\n", "energy_resolution_percent", 0},
+	    {"scanner:\n", "scanner:\n  coincidence_window_ns: 0\n", "coincidence_window_ns", 0},
 	    {"  post_filter_fwhm_mm: 1.5\n", "", "post_filter_fwhm_mm", 0},
 	    {"post_filter: gaussian", "post_filter: none", "post_filter", 0},
 	    {"calibration_factor: 12.5", "calibration_factor: -1", "calibration_factor", 0},
@@ -244,8 +295,12 @@ static void test_exclusion_and_dose_file(void)
 }
 
 static const iso_test tests[] = {
-    {"a study and its table are read", test_good},     {"a penalised reconstruction", test_penalised},
-    {"mistakes in study.yaml", test_bad_study},        {"mistakes in the subjects table", test_bad_table},
-    {"one folder per scan", test_one_scan_per_folder}, {"exclusion and dose file", test_exclusion_and_dose_file},
+    {"a study and its table are read", test_good},
+    {"a penalised reconstruction", test_penalised},
+    {"corrections", test_corrections},
+    {"mistakes in study.yaml", test_bad_study},
+    {"mistakes in the subjects table", test_bad_table},
+    {"one folder per scan", test_one_scan_per_folder},
+    {"exclusion and dose file", test_exclusion_and_dose_file},
 };
 ISO_TEST_MAIN("study files", tests)

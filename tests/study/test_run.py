@@ -58,6 +58,7 @@ scanner:
   calibration_uncertainty_percent: 3
   dead_time_factor: 1
 reconstruction:
+  scatter: none
   grid_voxels: [16, 16, 14]
   voxel_mm: [2, 2, 2]
   iterations: 2
@@ -304,6 +305,47 @@ def calibration_file(study):
     study.study, study.rows = STUDY, rows
 
 
+def corrections(study):
+    """Scatter where nothing is said, because these files state all it needs; a normalisation; each is part of the facts, and a
+    change of one redoes the reconstruction and what hangs on it, not the conversion."""
+    rows, study.rows = study.rows, {"C": study.rows["C"]}
+    norm = study.path("ring.norm.h5")
+    made = subprocess.run([ISOTRACE, "normalise", study.path("c.lm.h5"), "-q", "-o", norm, "--source", "cylinder", "--radius", "12",
+                           "--length", "18"], capture_output=True, text=True)
+    check(made.returncode == 0, made.stderr)
+
+    def done(text):
+        study.study = text
+        code, said, stderr = study.run("-o", study.path("corrected"))
+        check(code == 0, code, stderr)
+        with open(study.path("corrected/C/scan.json")) as file:
+            corrections = json.load(file)["isotrace"]["corrections"]
+        with open(study.path("corrected/study.json")) as file:
+            step = json.load(file)["scans"][0]["steps"]["recon"]
+        return said, corrections, step["facts"], step["fingerprint"]
+
+    automatic = STUDY.replace("  scatter: none\n", "", 1)
+    _, said_of, facts, first = done(automatic)
+    check(said_of["scatter"].startswith("single-scatter simulation") and facts["scatter"] == "where possible", said_of, facts)
+    with_norm = automatic.replace("scanner:\n", "scanner:\n  normalisation: ring.norm.h5\n", 1)
+    said, said_of, facts, second = done(with_norm)
+    with open(norm, "rb") as file:
+        check(facts["normalisation"] == {"file": "ring.norm.h5", "sha256": hashlib.sha256(file.read()).hexdigest()}, facts)
+    check("ring.norm.h5" in said_of["normalisation"] and first != second, said_of)
+    check(said["steps_done"] == 3, said)
+    said, _, _, same = done(with_norm)
+    check(said["steps_done"] == 0 and same == second, said)
+    said, said_of, facts, third = done(with_norm.replace("  randoms: delayed\n", "  randoms: none\n  scatter: none\n", 1))
+    check(said_of["scatter"] == said_of["randoms"] == "" and facts["randoms"] == facts["scatter"] == "none" and third != second, said_of)
+    # asked for without its data
+    for text, word in ((with_norm.replace("dead_time_factor: 1", "dead_time: singles", 1), "singles"),
+                       (automatic.replace("  mu: mu.nii.gz\n", "", 1).replace("replicates", "scatter: sss\n  replicates", 1), "mu")):
+        study.study = text
+        code, _, stderr = study.run("-o", study.path("corrected"))
+        check(code == 3 and word in stderr, code, stderr)
+    study.study, study.rows = STUDY, rows
+
+
 def one_run_at_a_time(study):
     with open(study.path("results/.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -345,7 +387,7 @@ def safir_export(study):
 
 TESTS = [first_run, second_run_does_nothing, changed_dose, damaged_output_is_made_again, broken_subject, all_broken, excluded,
          killed_and_resumed, threads_do_not_matter, mistakes_stop_before_anything, contradictions_are_refused,
-         calibration_file, one_run_at_a_time, unreachable_pacs, safir_export]
+         calibration_file, corrections, one_run_at_a_time, unreachable_pacs, safir_export]
 
 
 def main():
