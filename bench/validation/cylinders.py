@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+import calibration
 import figures
 import phantoms
 import scenes
@@ -61,13 +62,13 @@ def profiles(image, parts, diameter, length, edge_mm):
     return whole, relative_sd(part_whole), lines
 
 
-def one(program, diameter, times, equal, trues_per_mbq, factor):
+def one(program, diameter, times, equal, trues_per_mbq):
     length, voxel, wanted = SIZES[diameter]
     mbq, name = times * equal, f"cylinder-{diameter}-{times}"
     scene = scenes.uniform_cylinder(detector_of(diameter), diameter, length, mbq, max(wanted / (trues_per_mbq * mbq), 0.004), seed=100 + diameter)
     scan = phantoms.simulate(program, name, scene)
     settings = {**(phantoms.CLINICAL_RECON if diameter == 150 else phantoms.MOUSE_RECON), **phantoms.corrections(program, scan),
-                "voxel": voxel, "replicates": 8, "calibration-factor": factor, "grid": phantoms.grid((diameter, diameter, length), voxel)}
+                "voxel": voxel, "replicates": 8, "calibration": calibration.file(program, diameter == 150), "grid": phantoms.grid((diameter, diameter, length), voxel)}
     base = program.reconstruct(scan, name, settings)
     mean, sd, lines = profiles(Volume(base), Volume(base, replicates=True), diameter, length, max(4.0, 2.0 * voxel))
     true = scan.organs["cylinder"]["concentration_bq_per_ml"]
@@ -82,10 +83,10 @@ def run(program):
     result.counts = "1 million trues: the mean is known to 0.1 to 0.4 %, a ring or a slab to 0.3 to 1 %; the limit is 2 % of the mean."
     rows, curves = [], {}
     for diameter in SIZES:
-        factor, factor_sd = phantoms.calibration(program, diameter == 150)
+        factor_sd = phantoms.calibration(program, diameter == 150)[1]
         equal, per_mbq = equal_activity(program, diameter)
         for times in TIMES:
-            r = one(program, diameter, times, equal, per_mbq, factor)
+            r = one(program, diameter, times, equal, per_mbq)
             f = r["fates"]
             chi2 = [sum(((v - 1) / sd)**2 for _, v, sd in line) / (len(line) - 1) for line in r["lines"]]
             worst = [max(line, key=lambda p: abs(p[1] - 1)) for line in r["lines"]]
