@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-import calibration
 import figures
 import phantoms
 import scenes
@@ -68,7 +67,7 @@ def one(program, diameter, times, equal, trues_per_mbq):
     scene = scenes.uniform_cylinder(detector_of(diameter), diameter, length, mbq, max(wanted / (trues_per_mbq * mbq), 0.004), seed=100 + diameter)
     scan = phantoms.simulate(program, name, scene)
     settings = {**(phantoms.CLINICAL_RECON if diameter == 150 else phantoms.MOUSE_RECON), **phantoms.corrections(program, scan),
-                "voxel": voxel, "replicates": 8, "calibration": calibration.file(program, diameter == 150), "grid": phantoms.grid((diameter, diameter, length), voxel)}
+                "voxel": voxel, "replicates": 8, "calibration": phantoms.calibration_file(program, diameter == 150), "grid": phantoms.grid((diameter, diameter, length), voxel)}
     base = program.reconstruct(scan, name, settings)
     mean, sd, lines = profiles(Volume(base), Volume(base, replicates=True), diameter, length, max(4.0, 2.0 * voxel))
     true = scan.organs["cylinder"]["concentration_bq_per_ml"]

@@ -130,8 +130,8 @@ class Program:
         return path
 
     def calibrate(self, volume, name, words):
-        """The path of a calibration file."""
-        path = os.path.join(self.work, name + ".calibration.json")
+        """The path of a calibration file, made from the image of a phantom."""
+        path = os.path.join(self.work, name + ".cal.json")
         with open(volume + ".recon.made") as file:
             made = json.load(file)["key"]
         self._make("calibrate", name, digest(self.build, made, *words), [volume + ".nii.gz", *words, "-o", path, "-q"])
@@ -157,8 +157,7 @@ class Scan:
             self.truth = json.load(file)
         with open(base + ".scene.yaml") as file:
             self.scene = file.read()
-        line = lambda key: next(line for line in self.scene.splitlines() if line.startswith(key + ":"))
-        self.truth["scanner"], self.start = line("detector"), json.loads(line("scan_start_time")[len("scan_start_time:"):])
+        self.truth["scanner"] = next(line for line in self.scene.splitlines() if line.startswith("detector:"))
         self.organs = {row["organ"]: row for row in self.truth["organs"]}
 
     def fates(self):
