@@ -9,8 +9,8 @@ import phantoms
 import scenes
 from images import Volume, relative_sd
 
-SIZES = {30: (80, 1.0, 1e6), 60: (80, 1.6, 1e6), 150: (150, 5.0, 1e6)}  # diameter: length and voxel in mm, wanted trues
-TIMES = (0.1, 1, 5)
+SIZES = {30: (80, 1.0), 60: (80, 1.6), 150: (150, 5.0)}  # diameter: length and voxel in mm
+TIMES = {0.1: 1e6, 1: 1e6, 5: 4e5}  # wanted trues; at five times the activity each brings five randoms and five delayeds
 PILOT_DECAYS = 4e6
 
 
@@ -62,8 +62,8 @@ def profiles(image, parts, diameter, length, edge_mm):
 
 
 def one(program, diameter, times, equal, trues_per_mbq):
-    length, voxel, wanted = SIZES[diameter]
-    mbq, name = times * equal, f"cylinder-{diameter}-{times}"
+    length, voxel = SIZES[diameter]
+    mbq, wanted, name = times * equal, TIMES[times], f"cylinder-{diameter}-{times}"
     scene = scenes.uniform_cylinder(detector_of(diameter), diameter, length, mbq, max(wanted / (trues_per_mbq * mbq), 0.004), seed=100 + diameter)
     scan = phantoms.simulate(program, name, scene)
     settings = {**(phantoms.CLINICAL_RECON if diameter == 150 else phantoms.MOUSE_RECON), **phantoms.corrections(program, scan),

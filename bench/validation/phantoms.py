@@ -50,7 +50,8 @@ def corrections(program, scan, without=()):
         settings["normalisation"] = normalisation(program, clinical)
     if program.takes("recon", "--dead-time=") and "dead time" not in without:
         settings["dead-time"] = "singles"
-        settings["dead-time-ns"] = dead_time.per_single_ns(program, clinical)
+        # where crystals are alike, the electronics' dead time is that of recorded singles, and the list-mode states it
+        settings["dead-time-ns"] = dead_time.per_single_ns(program) if "efficiency_spread_percent" in scan.scene else None
     if program.takes("recon", "--prompt-gamma") and nuclide in WITH_PROMPT_GAMMAS and "prompt gammas" not in without:
         settings["prompt-gamma"] = True
     return settings
