@@ -450,9 +450,12 @@ static void say_corrections(const job *j, iso_corrections *c)
 	}
 	if (o->psf_fwhm_mm > 0)
 		snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
+	if (o->psf_tail_share > 0)
+		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
+			 ", %g of it %g mm", o->psf_tail_share, o->psf_tail_fwhm_mm);
 	if (o->positron_range)
 		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
-			 "%s%s positron range in thin tissue by mu", c->resolution[0] ? ", " : "", o->nuclide->name);
+			 "%s%s positron range by mu", c->resolution[0] ? ", " : "", o->nuclide->name);
 	iso_filter_text(&o->post_filter, c->post_filter, sizeof c->post_filter);
 }
 
@@ -565,7 +568,7 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
 	iso_positron_range range;
 	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
-	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .range = o->positron_range ? &range : NULL};
+	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .tail_share = o->psf_tail_share, .tail_fwhm_mm = o->psf_tail_fwhm_mm, .range = o->positron_range ? &range : NULL};
 	if (status == ISO_OK)
 		status =
 		    iso_system_create(j->detector.scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);

@@ -129,6 +129,14 @@ class Program:
         self._make("normalise", name, digest(self.build, made, *words), [scan.listmode, *words, "-o", path, "-q"])
         return path
 
+    def calibrate(self, volume, name, words):
+        """The path of a calibration file, made from the image of a phantom."""
+        path = os.path.join(self.work, name + ".cal.json")
+        with open(volume + ".recon.made") as file:
+            made = json.load(file)["key"]
+        self._make("calibrate", name, digest(self.build, made, *words), [volume + ".nii.gz", *words, "-o", path, "-q"])
+        return path
+
     def quantify(self, scan, volume, name, dose=None):
         """The rows of biodistribution.csv, by organ and frame."""
         folder = os.path.join(self.work, name)
