@@ -414,7 +414,7 @@ static iso_status choose_checkpoint(arguments *a)
 		return iso_fail(&a->err, ISO_BAD_USAGE, a->output, "give a shorter path",
 				"the checkpoint's name is too long");
 	if (a->no_resume) iso_recon_checkpoint_remove(a->recon.checkpoint);
-	if (a->checkpoint && strcmp(a->checkpoint, "none") == 0) a->recon.checkpoint = NULL;
+	if ((a->checkpoint && strcmp(a->checkpoint, "none") == 0) || a->recon.background) a->recon.checkpoint = NULL;
 	return ISO_OK;
 }
 
@@ -515,6 +515,7 @@ static iso_status reconstruct(arguments *a)
 	if (!done && !a->err.file[0]) snprintf(a->err.file, sizeof a->err.file, "%s", a->input);
 	if (iso_file_hash_finish(hash, done ? sha256 : NULL, &a->err) != ISO_OK) status = ISO_IO;
 	if (status == ISO_OK) status = write_volume(a, volume, sha256);
+	if (status == ISO_OK) status = cli_scatter_write(&a->scatter, &a->err);
 	if (status == ISO_OK && a->recon.checkpoint) iso_recon_checkpoint_remove(a->recon.checkpoint);
 	cli_progress_end();
 	if (status == ISO_OK) print_result(a, volume);

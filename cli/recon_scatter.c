@@ -3,12 +3,15 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "core/error.h"
+#include "core/output.h"
+#include "io/json.h"
 
-enum { KEY_SCATTER = 600, KEY_SCALE, KEY_UPDATES, KEY_GAMMA, KEY_WINDOW, KEY_RESOLUTION };
+enum { KEY_SCATTER = 600, KEY_SCALE, KEY_UPDATES, KEY_GAMMA, KEY_WINDOW, KEY_RESOLUTION, KEY_BACKGROUND };
 
 static const struct argp_option option_table[] = {
     {"scatter", KEY_SCATTER, "sss|none", 0,
@@ -20,6 +23,10 @@ static const struct argp_option option_table[] = {
      "Background of the nuclide's prompt gammas; default: with scatter, where the nuclide has any", 3},
     {"energy-window", KEY_WINDOW, "LOW,HIGH", 0, "In keV; default: as the list-mode states", 3},
     {"energy-resolution", KEY_RESOLUTION, "PERCENT", 0, "FWHM at 511 keV; default: as the list-mode states", 3},
+    {"write-background", KEY_BACKGROUND, "FILE.json", 0,
+     "Write the counts of randoms, scatter and prompt gammas expected in the last frame, by distance from the axis and "
+     "by z; without checkpoint",
+     3},
     {0}};
 
 static void keep(cli_scatter *s, iso_status status, const iso_error *err)
@@ -86,6 +93,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		s->recon->energy_resolution = percent / 100;
 		return 0;
 	}
+	case KEY_BACKGROUND:
+		s->background_path = arg;
+		s->recon->background = &s->background;
+		return 0;
 	default: return ARGP_ERR_UNKNOWN;
 	}
 }
@@ -124,4 +135,39 @@ const char *cli_scatter_choose(const cli_scatter *s, const iso_acquisition *fact
 		snprintf(line, size, "scatter: by single-scatter simulation%s",
 			 o->prompt_gammas ? ", with the nuclide's prompt gammas" : "");
 	return line;
+}
+
+static json_t *array_of(iso_json *json, const double *value, size_t count)
+{
+	json_t *array = json_array();
+	for (size_t n = 0; n < count; n++) iso_json_append(json, array, json_real(value[n]));
+	return array;
+}
+
+static void put_profile(iso_json *json, const char *name, const iso_background_profile *p)
+{
+	json_t *object = json_object();
+	iso_json_set(json, object, "edges_mm", array_of(json, p->edges_mm, ISO_BACKGROUND_BINS + 1));
+	iso_json_set(json, object, "randoms", array_of(json, p->randoms, ISO_BACKGROUND_BINS));
+	iso_json_set(json, object, "scatter", array_of(json, p->scatter, ISO_BACKGROUND_BINS));
+	iso_json_set(json, object, "gammas", array_of(json, p->gammas, ISO_BACKGROUND_BINS));
+	iso_json_put(json, name, object);
+}
+
+iso_status cli_scatter_write(const cli_scatter *s, iso_error *err)
+{
+	const iso_background_totals *b = &s->background;
+	if (!s->background_path) return ISO_OK;
+	iso_json json = iso_json_begin();
+	iso_json_put(&json, "randoms", json_real(b->randoms));
+	iso_json_put(&json, "scatter", json_real(b->scatter));
+	iso_json_put(&json, "gammas", json_real(b->gammas));
+	put_profile(&json, "radial", &b->radial);
+	put_profile(&json, "axial", &b->axial);
+	char *text = NULL;
+	iso_status status = iso_json_text(&json, JSON_INDENT(1), s->background_path, &text, err);
+	if (status == ISO_OK) status = iso_output_write(s->background_path, text, strlen(text), err);
+	free(text);
+	iso_json_end(&json);
+	return status;
 }

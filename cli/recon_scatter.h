@@ -9,10 +9,12 @@
 #include "isotrace/isotrace.h"
 
 typedef struct cli_scatter {
-	iso_recon_options *recon; /* to be filled */
-	const char *method;       /* as given; NULL: not */
-	bool have_gammas;         /* said either way */
-	iso_status status;        /* of the first value that is wrong */
+	iso_recon_options *recon;    /* to be filled */
+	const char *method;          /* as given; NULL: not */
+	bool have_gammas;            /* said either way */
+	const char *background_path; /* NULL: not to be written */
+	iso_background_totals background;
+	iso_status status; /* of the first value that is wrong */
 	iso_error err;
 } cli_scatter;
 
@@ -21,5 +23,8 @@ extern const struct argp cli_scatter_argp;
 
 /* What was not said: scatter where the data allow it, prompt gammas where there are any. Returns what to tell of it, in line (NULL: nothing). */
 const char *cli_scatter_choose(const cli_scatter *scatter, const iso_acquisition *facts, char *line, size_t size);
+
+/* --write-background, after the reconstruction. */
+iso_status cli_scatter_write(const cli_scatter *scatter, iso_error *err);
 
 #endif

@@ -3,12 +3,12 @@
  * A CT from a folder: which files belong together, and in which order. */
 #define _GNU_SOURCE
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/note.h"
 #include "io/dicom/ct_slice.h"
 #include "io/file_list.h"
 #include "isotrace/ct.h"
@@ -29,18 +29,6 @@ typedef struct series {
 	size_t no_dicom, other, enhanced;
 	double step_mm;
 } series;
-
-static void note(const iso_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void note(const iso_progress *progress, const char *format, ...)
-{
-	if (!progress || !progress->note) return;
-	char line[400];
-	va_list values;
-	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
-	va_end(values);
-	progress->note(progress->user, line);
-}
 
 static iso_status look_at_files(series *s, iso_error *err)
 {
@@ -270,8 +258,8 @@ static iso_status read_series(series *s, const char *series_uid, iso_image **out
 	}
 	state_facts(s, facts);
 	if (s->no_dicom + s->other)
-		note(s->progress, "CT: %zu files in %s are no slices of a CT and were passed over",
-		     s->no_dicom + s->other, s->path);
+		iso_note(s->progress, "CT: %zu files in %s are no slices of a CT and were passed over",
+			 s->no_dicom + s->other, s->path);
 	*out = image;
 	return ISO_OK;
 }

@@ -4,29 +4,17 @@
 #include "isotrace/calibration.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/note.h"
 #include "isotrace/version.h"
 #include "quant/uncertainty.h"
 
 #define FEW_VOXELS  100
 #define MOST_UNEVEN 0.05 /* of a slice's mean: beyond, the region is not inside the phantom or it was not mixed */
-
-static void note(const iso_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void note(const iso_progress *progress, const char *format, ...)
-{
-	if (!progress || !progress->note) return;
-	char line[400];
-	va_list values;
-	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
-	va_end(values);
-	progress->note(progress->user, line);
-}
 
 static bool is_inside(const iso_calibration_region *r, const double point_mm[3])
 {
@@ -179,17 +167,19 @@ static iso_status expect(const iso_volume *v, size_t frame, const iso_assayed_ph
 static void tell(const iso_calibration *c, const iso_progress *progress)
 {
 	if (c->voxels < FEW_VOXELS)
-		note(progress, "calibration: only %zu voxels in the region; a larger one is more certain", c->voxels);
+		iso_note(progress, "calibration: only %zu voxels in the region; a larger one is more certain",
+			 c->voxels);
 	if (isnan(c->u_noise))
-		note(progress, "calibration: the image has no replicates: its noise is not in the uncertainty");
+		iso_note(progress, "calibration: the image has no replicates: its noise is not in the uncertainty");
 	if (c->slices_deviation > MOST_UNEVEN)
-		note(progress,
-		     "calibration: a slice of the region deviates by %.1f %% from its mean: is all of it inside the "
-		     "phantom, and mixed?",
-		     100 * c->slices_deviation);
+		iso_note(
+		    progress,
+		    "calibration: a slice of the region deviates by %.1f %% from its mean: is all of it inside the "
+		    "phantom, and mixed?",
+		    100 * c->slices_deviation);
 	if (!isnan(c->earlier_factor))
-		note(progress, "calibration: the image was calibrated with %g; the new factor is %+.2f %% from it",
-		     c->earlier_factor, 100 * (c->factor / c->earlier_factor - 1));
+		iso_note(progress, "calibration: the image was calibrated with %g; the new factor is %+.2f %% from it",
+			 c->earlier_factor, 100 * (c->factor / c->earlier_factor - 1));
 }
 
 static void state_facts(const iso_volume *v, const iso_assayed_phantom *p, const iso_nuclide *nuclide,

@@ -5,18 +5,18 @@
 #include <dirent.h>
 #include <limits.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/cache.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/note.h"
 #include "core/output.h"
 #include "core/pair_components.h"
+#include "core/stopwatch.h"
 #include "isotrace/singles.h"
 #include "isotrace/version.h"
 #include "recon/checks.h"
@@ -27,25 +27,6 @@ static const uint64_t algorithm_version = 3;
 /* An image that took less is not worth a file. */
 static const double short_s = 0.5;
 enum { STATE_FLOATS = (sizeof(iso_solution) + sizeof(float) - 1) / sizeof(float) };
-
-static double now_s(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void note(const iso_checkpoint *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void note(const iso_checkpoint *c, const char *format, ...)
-{
-	if (!c->progress || !c->progress->note) return;
-	char line[PATH_MAX + 1800];
-	va_list values;
-	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
-	va_end(values);
-	c->progress->note(c->progress->user, line);
-}
 
 /* Tells one list of events from another; nobody forges one, so that a fast mixing of their bits is enough (the
  * finaliser of SplitMix64, chained). */
@@ -96,7 +77,8 @@ static void hash_options(iso_hash *hash, const iso_recon_options *o)
 				  o->randoms,           o->decay_correction, o->replicates,      o->frames,
 				  o->sensitivity_lines, o->mu != NULL,       o->frame != NULL,   o->nuclide != NULL,
 				  o->scatter,           o->scatter_scale,    o->scatter_updates, o->prompt_gammas};
-	const double numbers[] = {o->beta_mm2, o->gamma, o->relaxation, o->stop_change, o->psf_fwhm_mm, o->psf_tail_share, o->psf_tail_fwhm_mm};
+	const double numbers[] = {o->beta_mm2,    o->gamma,          o->relaxation,      o->stop_change,
+				  o->psf_fwhm_mm, o->psf_tail_share, o->psf_tail_fwhm_mm};
 	for (size_t n = 0; n < sizeof whole / sizeof *whole; n++) iso_hash_u64(hash, whole[n]);
 	for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) iso_hash_double(hash, numbers[n]);
 	for (size_t f = 0; o->frame && f < o->frames; f++) {
@@ -199,8 +181,9 @@ iso_status iso_checkpoint_open(iso_events *events, const iso_recon_options *opti
 	float begun;
 	out->begun = iso_cache_load(out->folder, out->fingerprint, &begun, 1);
 	if (!out->begun && remove_entries(out->folder))
-		note(out, "%s: the checkpoint is damaged or of another reconstruction, and is not used", out->folder);
-	out->kept_s = out->image_s = now_s();
+		iso_note(out->progress, "%s: the checkpoint is damaged or of another reconstruction, and is not used",
+			 out->folder);
+	out->kept_s = out->image_s = iso_clock_s();
 	return ISO_OK;
 }
 
@@ -223,7 +206,7 @@ void iso_checkpoint_load(iso_checkpoint *c, size_t image, const char *label, flo
 {
 	char key[65], path[PATH_MAX];
 	*solution = (iso_solution){0};
-	c->image_s = now_s();
+	c->image_s = iso_clock_s();
 	if (!c->begun) return;
 	find_key(c, image, key);
 	if (iso_cache_load(c->folder, key, c->packed, floats_of(c))) {
@@ -231,12 +214,13 @@ void iso_checkpoint_load(iso_checkpoint *c, size_t image, const char *label, flo
 		memcpy(solution, c->packed + c->voxels, sizeof *solution);
 		if (c->more_count)
 			memcpy(c->more, c->packed + c->voxels + STATE_FLOATS, c->more_count * sizeof *c->more);
-		note(c, "%sresumed after iteration %llu", label, (unsigned long long)solution->iterations);
+		iso_note(c->progress, "%sresumed after iteration %llu", label,
+			 (unsigned long long)solution->iterations);
 		return;
 	}
 	const int n = snprintf(path, sizeof path, "%s/%s.cache", c->folder, key);
 	if (n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0)
-		note(c, "%sthe checkpoint %s is damaged; begun anew", label, path);
+		iso_note(c->progress, "%sthe checkpoint %s is damaged; begun anew", label, path);
 }
 
 static iso_status write_entry(iso_checkpoint *c, size_t image, const iso_solution *solution, const float *x,
@@ -257,18 +241,18 @@ static iso_status write_entry(iso_checkpoint *c, size_t image, const iso_solutio
 void iso_checkpoint_keep(iso_checkpoint *c, size_t image, const iso_solution *solution, const float *x, bool last)
 {
 	if (!c->folder) return;
-	const double start = now_s(), least = fmax(c->every_s, 10 * c->cost_s);
+	const double start = iso_clock_s(), least = fmax(c->every_s, 10 * c->cost_s);
 	const bool due = start - c->kept_s >= least;
 	/* A finished image is worth more than a short time: many images may each take less than the interval. */
 	if (!due && !(last && start - c->image_s >= fmax(short_s, 10 * c->cost_s))) return;
 	iso_error why;
 	if (write_entry(c, image, solution, x, &why) != ISO_OK) {
 		char text[1600];
-		note(c, "no checkpoint is kept: %s", iso_error_text(&why, text, sizeof text));
+		iso_note(c->progress, "no checkpoint is kept: %s", iso_error_text(&why, text, sizeof text));
 		c->folder = NULL;
 		return;
 	}
-	c->kept_s = now_s();
+	c->kept_s = iso_clock_s();
 	/* every_s 0 means every iteration, however long that takes */
 	c->cost_s = c->every_s > 0 ? c->kept_s - start : 0;
 }

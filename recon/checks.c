@@ -33,9 +33,11 @@ static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
 	if (!(o->psf_fwhm_mm >= 0 && o->psf_fwhm_mm < 1e6))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 mm (none) or more", "a resolution of %g mm",
 				o->psf_fwhm_mm);
-	if (!(o->psf_tail_share >= 0 && o->psf_tail_share < 1) || !(o->psf_tail_fwhm_mm >= 0 && o->psf_tail_fwhm_mm < 1e6) ||
+	if (!(o->psf_tail_share >= 0 && o->psf_tail_share < 1) ||
+	    !(o->psf_tail_fwhm_mm >= 0 && o->psf_tail_fwhm_mm < 1e6) ||
 	    (o->psf_tail_share > 0 && !(o->psf_fwhm_mm > 0 && o->psf_tail_fwhm_mm > o->psf_fwhm_mm)))
-		return iso_fail(err, ISO_BAD_USAGE, NULL, "give a share from 0 to 1 and a tail wider than the resolution",
+		return iso_fail(err, ISO_BAD_USAGE, NULL,
+				"give a share from 0 to 1 and a tail wider than the resolution",
 				"a tail of %g with %g mm beside a resolution of %g mm", o->psf_tail_share,
 				o->psf_tail_fwhm_mm, o->psf_fwhm_mm);
 	if (!isnan(o->dead_time_factor) && !(o->dead_time_factor >= 1 && o->dead_time_factor < 1e6))
@@ -196,6 +198,18 @@ static iso_status check_delayeds(iso_events *events, const iso_recon_options *o,
 	return status;
 }
 
+static iso_status check_background(const iso_recon_options *o, iso_error *err)
+{
+	if (!o->background) return ISO_OK;
+	if (o->randoms == ISO_RANDOMS_NONE && o->scatter == ISO_SCATTER_NONE)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "correct for randoms or scatter",
+				"the background's counts are wanted, and nothing makes one");
+	if (o->checkpoint)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "go without a checkpoint",
+				"the background's counts, which a checkpoint does not keep");
+	return ISO_OK;
+}
+
 iso_status iso_recon_check(iso_events *events, const iso_recon_options *options, iso_error *err)
 {
 	const iso_scanner *scanner = iso_events_scanner(events);
@@ -214,6 +228,7 @@ iso_status iso_recon_check(iso_events *events, const iso_recon_options *options,
 	if (status == ISO_OK) status = check_frames(options, iso_events_acquisition(events)->duration_s, err);
 	if (status == ISO_OK) status = check_calibration(scanner, options, err);
 	if (status == ISO_OK) status = iso_detector_check(events, options, err);
+	if (status == ISO_OK) status = check_background(options, err);
 	if (status == ISO_OK) status = check_delayeds(events, options, err);
 	return status;
 }

@@ -40,10 +40,10 @@ typedef struct gaussian {
 struct iso_range_model {
 	iso_grid grid;
 	size_t voxels, followed, columns, entries, room;
-	size_t *from;    /* [columns] the voxel of decay, growing */
-	size_t *first;   /* [columns + 1] */
-	size_t *to;      /* [entries] */
-	float *weight;   /* [entries] */
+	size_t *from;  /* [columns] the voxel of decay, growing */
+	size_t *first; /* [columns + 1] */
+	size_t *to;    /* [entries] */
+	float *weight; /* [entries] */
 	gaussian water[2];
 	/* [voxels] K x = body (G (kept x)) + (1 - body) x + the columns, with body 1 where there is matter, else 0. kept is 0 in air and
 	 * in voxels that are followed. */

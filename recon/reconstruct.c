@@ -3,48 +3,28 @@
  * From a stream of events to a volume: which events, which corrections, what the numbers mean. */
 #include <math.h>
 #include <omp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/note.h"
 #include "core/stopwatch.h"
 #include "isotrace/recon.h"
-#include "isotrace/time.h"
-#include "isotrace/version.h"
 #include "recon/checkpoint.h"
 #include "recon/checks.h"
 #include "recon/correct/background.h"
+#include "recon/correct/background_profiles.h"
 #include "recon/correct/detector.h"
+#include "recon/correct/element_randoms.h"
 #include "recon/event_store.h"
 #include "recon/filter.h"
 #include "recon/mu_map.h"
+#include "recon/result_facts.h"
 #include "recon/sensitivity.h"
-#include "recon/sheaf.h"
 #include "recon/solver.h"
 #include "recon/system.h"
-
-iso_recon_options iso_recon_options_default(void)
-{
-	return (iso_recon_options){.frames = 1,
-				   .iterations = 4,
-				   .subsets = 8,
-				   .beta_mm2 = 1,
-				   .gamma = 2,
-				   .relaxation = 0.1,
-				   .decay_correction = true,
-				   .dead_time_factor = (double)NAN,
-				   .dead_time_ns = (double)NAN,
-				   .coincidence_window_ns = (double)NAN,
-				   .calibration_factor = (double)NAN,
-				   .calibration_uncertainty = (double)NAN,
-				   .scatter_updates = 3,
-				   .energy_window_kev = {(double)NAN, (double)NAN},
-				   .energy_resolution = (double)NAN,
-				   .randoms = ISO_RANDOMS_NONE};
-}
 
 /* One call of iso_reconstruct. */
 typedef struct job {
@@ -61,38 +41,20 @@ typedef struct job {
 	uint64_t first;         /* no event before this number lies in the frame at hand or a later one */
 	iso_event_store *store;
 	/* of the selection at hand: all of a frame's events, or a replicate's */
-	double scale_s;     /* T */
-	double part;        /* of the frame's events */
-	uint64_t *fan_sums; /* [elements] of the delayeds, where randoms come from them */
-	float *rates;       /* randoms; [elements], like the one below NULL without */
-	float *line_rates;  /* the same in the order of iso_columns.element */
+	double scale_s; /* T */
+	double part;    /* of the frame's events */
+	iso_element_randoms randoms;
 	iso_background *background;
 	iso_scatter_report scatter; /* the last one */
-	bool scattered;             /* there was one */
 	char label[128];
-	size_t image, frame;      /* numbers of the image at hand, over frames and their replicates, and of its frame */
-	double prompts, delayeds; /* used, all frames */
+	size_t image, frame; /* numbers of the image at hand, over frames and their replicates, and of its frame */
 	const iso_volume *volume;
 	iso_checkpoint checkpoint;
-	iso_solution solution;          /* of the image at hand */
-	uint64_t iterations;            /* the most that a frame took */
-	double objective;               /* all frames */
-	double worked, work;            /* lines projected; all of them, about */
-	double calibration_uncertainty; /* of options->calibration for this nuclide */
+	iso_solution solution; /* of the image at hand */
+	double worked, work;   /* lines projected; all of them, about */
+	iso_result result;
 	iso_recon_times times;
 } job;
-
-static void note(const job *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void note(const job *j, const char *format, ...)
-{
-	if (!j->options->progress || !j->options->progress->note) return;
-	char line[400];
-	va_list values;
-	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
-	va_end(values);
-	j->options->progress->note(j->options->progress->user, line);
-}
 
 static bool has_background(const iso_recon_options *o)
 {
@@ -147,23 +109,6 @@ static void begin_frame(const job *j, const iso_frame *frame)
 	iso_background_forget(j->background);
 }
 
-/* Randoms of the selected events. */
-static iso_status find_randoms(const job *j, iso_error *err)
-{
-	iso_status status = ISO_OK;
-	iso_background_set_randoms(j->background, j->line_rates);
-	if (!j->rates) return ISO_OK;
-	if (j->fan_sums) {
-		iso_event_store_fan_sums(j->store, j->fan_sums);
-		status = iso_randoms_from_delayeds(j->scanner, j->fan_sums, j->rates, err);
-	} else
-		status = iso_detector_randoms(&j->detector, j->volume->frame + j->frame, j->part, j->rates, err);
-	const iso_columns *columns = iso_system_columns(j->system);
-	for (uint32_t at = 0; at < columns->elements && status == ISO_OK; at++)
-		j->line_rates[at] = j->rates[columns->element[at]];
-	return status;
-}
-
 static void worked(void *user, uint64_t lines)
 {
 	job *j = user;
@@ -186,10 +131,10 @@ static iso_status update_scatter(job *j, const iso_solution *solution, const flo
 	const iso_status status = iso_background_update(j->background, &from, &j->scatter, err);
 	j->times.scatter_s += iso_clock_s() - start_s;
 	if (status != ISO_OK) return status;
-	j->scattered = true;
+	j->result.scatter = &j->scatter;
 	char text[160];
-	note(j, "%sscatter after iteration %llu: %s", j->label, (unsigned long long)solution->iterations,
-	     iso_scatter_report_text(&j->scatter, text, sizeof text));
+	iso_note(j->options->progress, "%sscatter after iteration %llu: %s", j->label,
+		 (unsigned long long)solution->iterations, iso_scatter_report_text(&j->scatter, text, sizeof text));
 	return ISO_OK;
 }
 
@@ -262,15 +207,17 @@ static iso_status reconstruct_selection(job *j, uint64_t replicate, double scale
 	const double passes = (double)(o->iterations - j->solution.iterations);
 	j->scale_s = scale_s;
 	j->work = j->worked + prompts * passes + lines_ahead(j, replicate, prompts);
-	iso_status status = find_randoms(j, err);
+	iso_background_set_randoms(j->background, j->randoms.line_rates);
+	iso_status status = iso_element_randoms_find(&j->randoms, j->store, j->volume->frame + j->frame, j->part, err);
 	if (status == ISO_OK) status = solve(j, prompts, voxels, err);
 	if (status == ISO_OK && j->solution.outside)
-		note(j,
-		     "%s%llu of %.0f prompts lie on lines that cannot count or miss the image, and contribute nothing",
-		     j->label, (unsigned long long)j->solution.outside, prompts);
+		iso_note(
+		    j->options->progress,
+		    "%s%llu of %.0f prompts lie on lines that cannot count or miss the image, and contribute nothing",
+		    j->label, (unsigned long long)j->solution.outside, prompts);
 	if (status == ISO_OK && j->solution.empty_subsets)
-		note(j, "%s%llu of %u subsets hold no event; use fewer subsets", j->label,
-		     (unsigned long long)j->solution.empty_subsets, o->subsets);
+		iso_note(j->options->progress, "%s%llu of %u subsets hold no event; use fewer subsets", j->label,
+			 (unsigned long long)j->solution.empty_subsets, o->subsets);
 	return status;
 }
 
@@ -281,27 +228,6 @@ static iso_status finish(const job *j, iso_filter_plan *filter, double factor, f
 	if (filter) iso_filter_plan_apply(filter, voxels);
 	for (size_t n = 0; n < count; n++) voxels[n] = (float)((double)voxels[n] * factor);
 	return ISO_OK;
-}
-
-/* A factor that the caller states comes with the caller's uncertainty, known or not. */
-static double calibration(const job *j, double *uncertainty)
-{
-	if (j->options->calibration) {
-		if (uncertainty) *uncertainty = j->calibration_uncertainty;
-		return j->options->calibration->factor;
-	}
-	const bool own = isnan(j->options->calibration_factor);
-	if (uncertainty) *uncertainty = own ? j->scanner->calibration_uncertainty : j->options->calibration_uncertainty;
-	return own ? j->scanner->calibration_factor : j->options->calibration_factor;
-}
-
-/* x -> the volume's unit: dead time, then calibration and branching, each once. */
-static double result_factor(const job *j)
-{
-	const iso_recon_options *o = j->options;
-	double factor = isnan(o->dead_time_factor) ? 1 : o->dead_time_factor;
-	if (o->calibrate) factor *= calibration(j, NULL) / o->nuclide->branching_fraction;
-	return factor;
 }
 
 /* Integral of the decay since the acquisition's start, or the plain duration: x is then an activity at the start, or the
@@ -324,11 +250,11 @@ static iso_status finish_reading(job *j, iso_error *err)
 	const char *folder;
 	const uint64_t spilled = iso_event_store_spilled_bytes(j->store, &folder);
 	if (spilled)
-		note(j, "%s%.0f MB of events do not fit into memory and lie in %s meanwhile", j->label,
-		     (double)spilled / 1048576, folder);
-	if (counts.prompts == 0) note(j, "%sno prompts: the image is 0", j->label);
-	j->prompts += (double)counts.prompts;
-	if (j->options->randoms == ISO_RANDOMS_DELAYED) j->delayeds += (double)counts.delayeds;
+		iso_note(j->options->progress, "%s%.0f MB of events do not fit into memory and lie in %s meanwhile",
+			 j->label, (double)spilled / 1048576, folder);
+	if (counts.prompts == 0) iso_note(j->options->progress, "%sno prompts: the image is 0", j->label);
+	j->result.prompts += (double)counts.prompts;
+	if (j->options->randoms == ISO_RANDOMS_DELAYED) j->result.delayeds += (double)counts.delayeds;
 	j->first = counts.end;
 	return ISO_OK;
 }
@@ -376,7 +302,7 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 {
 	const size_t voxels = iso_grid_voxels(&j->options->grid), replicates = j->options->replicates;
 	const iso_frame *frame = volume->frame + f;
-	const double factor = result_factor(j);
+	const double factor = iso_result_factor(&j->result);
 	j->label[0] = '\0';
 	j->frame = f;
 	j->image = f * (1 + replicates);
@@ -388,9 +314,11 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 	j->part = 1;
 	if (status == ISO_OK)
 		status = reconstruct_selection(j, ISO_ALL_EVENTS, scale_s, volume->voxels + f * voxels, err);
+	if (status == ISO_OK && j->options->background && f + 1 == volume->frames)
+		status = iso_background_profiles(j->background, scale_s, j->options->background, err);
 	if (status != ISO_OK) return status;
-	if (j->solution.iterations > j->iterations) j->iterations = j->solution.iterations;
-	j->objective += j->solution.objective;
+	if (j->solution.iterations > j->result.iterations) j->result.iterations = j->solution.iterations;
+	j->result.objective += j->solution.objective;
 	(void)finish(j, filter, factor, volume->voxels + f * voxels);
 	/* A replicate has 1/n-th of the events in the same time: as if the frame had been n times shorter. */
 	for (size_t r = 0; r < replicates && status == ISO_OK; r++) {
@@ -405,97 +333,6 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 		*end = '\0';
 	}
 	return status;
-}
-
-static void say_scatter(const job *j, iso_corrections *c)
-{
-	const iso_scatter_report *r = &j->scatter;
-	char scale[40] = "", gammas[32] = "";
-	if (j->scattered && (r->from_tails || r->from_total))
-		snprintf(scale, sizeof scale, ", x %.4g by %s", r->scale, r->from_tails ? "tails" : "total");
-	if (j->options->prompt_gammas)
-		snprintf(gammas, sizeof gammas, "; prompt gammas of %s", j->options->nuclide->name);
-	snprintf(c->scatter, sizeof c->scatter, "single-scatter simulation%s%s", scale, gammas);
-}
-
-static void say_corrections(const job *j, iso_corrections *c)
-{
-	const iso_recon_options *o = j->options;
-	char date[40] = "";
-	if (o->calibration) iso_time_text(o->calibration->scan_utc_s, date);
-	if (o->randoms == ISO_RANDOMS_DELAYED)
-		snprintf(c->randoms, sizeof c->randoms, "delayed coincidences, crystal fan sums");
-	if (o->mu)
-		snprintf(c->attenuation, sizeof c->attenuation, "%s",
-			 o->mu_source ? o->mu_source : "mu map, line integrals");
-	if (o->scatter == ISO_SCATTER_SSS) say_scatter(j, c);
-	bool measured = false;
-	for (uint32_t e = 0; e < j->scanner->elements && !measured; e++)
-		measured = fabs((double)j->scanner->efficiency[e] - 1) > 1e-6;
-	snprintf(c->normalisation, sizeof c->normalisation, "%s",
-		 measured ? "geometric factors and crystal efficiencies of the scanner file"
-			  : "geometric factors; all crystals taken as equal");
-	iso_detector_say(&j->detector, c);
-	if (!isnan(o->dead_time_factor))
-		snprintf(c->dead_time, sizeof c->dead_time, "stated factor %g", o->dead_time_factor);
-	if (o->nuclide && o->decay_correction)
-		snprintf(c->decay, sizeof c->decay, "%s, half-life %.8g s, to the start of the acquisition",
-			 o->nuclide->name, o->nuclide->half_life_s);
-	if (o->calibrate) {
-		snprintf(c->branching, sizeof c->branching, "%s, branching fraction %g", o->nuclide->name,
-			 o->nuclide->branching_fraction);
-		snprintf(c->calibration, sizeof c->calibration, "factor %g Bq/mL per counts/s/mm%s%.10s%s%s",
-			 calibration(j, NULL), date[0] ? ", phantom of " : "", date, date[0] ? ", " : "",
-			 o->calibration ? o->calibration->nuclide : "");
-	}
-	if (o->psf_fwhm_mm > 0)
-		snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
-	if (o->psf_tail_share > 0)
-		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
-			 ", %g of it %g mm", o->psf_tail_share, o->psf_tail_fwhm_mm);
-	if (o->positron_range)
-		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
-			 "%s%s positron range by mu", c->resolution[0] ? ", " : "", o->nuclide->name);
-	iso_filter_text(&o->post_filter, c->post_filter, sizeof c->post_filter);
-}
-
-static void say_facts(const job *j, iso_volume *volume)
-{
-	const iso_recon_options *o = j->options;
-	iso_reconstruction_facts *facts = &volume->facts;
-	snprintf(facts->method, sizeof facts->method, "%s", iso_algorithm_text(o->algorithm, o->subsets));
-	if (o->algorithm == ISO_ALGORITHM_BSREM)
-		snprintf(facts->prior, sizeof facts->prior,
-			 "relative difference, 26 neighbours, beta %g mm2, gamma %g; relaxation %g", o->beta_mm2,
-			 o->gamma, o->relaxation);
-	snprintf(facts->software, sizeof facts->software, "isotrace %s (%s kernels)", ISO_VERSION,
-		 iso_kernels_choose(NULL)->name);
-	iso_scanner_hash(j->scanner, facts->scanner_hash);
-	facts->iterations = (unsigned)j->iterations;
-	facts->objective = j->objective;
-	facts->subsets = o->subsets;
-	facts->prompts = j->prompts;
-	facts->delayeds = j->delayeds;
-	volume->acquisition = *j->acquisition;
-	if (o->nuclide) {
-		snprintf(volume->acquisition.nuclide, sizeof volume->acquisition.nuclide, "%s", o->nuclide->name);
-		volume->half_life_s = o->nuclide->half_life_s;
-		volume->branching_fraction = o->nuclide->branching_fraction;
-		if (o->decay_correction) volume->decay_reference_s = 0;
-	}
-	if (o->calibrate) volume->calibration_factor = calibration(j, &volume->calibration_uncertainty);
-}
-
-/* What the export states may contradict the table. */
-static void compare_nuclide(const job *j)
-{
-	const iso_nuclide *n = j->options->nuclide;
-	if (!n) return;
-	if (j->acquisition->nuclide[0] && strcmp(j->acquisition->nuclide, n->name) != 0)
-		note(j, "the list-mode says %s, the reconstruction uses %s", j->acquisition->nuclide, n->name);
-	if (fabs(j->acquisition->half_life_s / n->half_life_s - 1) > 0.01)
-		note(j, "the list-mode states a half-life of %g s, %s has %g s (%s), which is used",
-		     j->acquisition->half_life_s, n->name, n->half_life_s, n->source);
 }
 
 static iso_status create_background(job *j, iso_error *err)
@@ -517,7 +354,6 @@ static iso_status create_background(job *j, iso_error *err)
 static iso_status create_store(job *j, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
-	const size_t elements = j->scanner->elements;
 	iso_event_store_plan plan = {.events = j->events,
 				     .columns = iso_system_columns(j->system),
 				     .subsets = o->subsets,
@@ -535,13 +371,6 @@ static iso_status create_store(job *j, iso_error *err)
 		const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 		plan.max_bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : UINT64_C(1) << 30;
 	}
-	if (o->randoms != ISO_RANDOMS_NONE) {
-		if (plan.fan_sums) j->fan_sums = malloc(elements * sizeof *j->fan_sums);
-		j->rates = malloc(elements * sizeof *j->rates);
-		j->line_rates = malloc(elements * sizeof *j->line_rates);
-		if ((plan.fan_sums && !j->fan_sums) || !j->rates || !j->line_rates)
-			return iso_fail_memory(err, "randoms", elements * (sizeof *j->fan_sums + 2 * sizeof *j->rates));
-	}
 	return iso_event_store_create(&plan, &j->store, err);
 }
 
@@ -551,9 +380,9 @@ static iso_status check_calibration(job *j, iso_error *err)
 	const iso_recon_options *o = j->options;
 	if (!o->calibrate || !o->calibration) return ISO_OK;
 	iso_corrections corrections = {.randoms = ""};
-	say_corrections(j, &corrections);
+	iso_result_say_corrections(&j->result, &corrections);
 	return iso_calibration_check(o->calibration, j->scanner, j->acquisition, o->nuclide, &corrections, o->progress,
-				     &j->calibration_uncertainty, err);
+				     &j->result.calibration_uncertainty, err);
 }
 
 /* All that does not depend on the frame. The first frame's events are read at the same time as the sensitivity image is made. */
@@ -568,7 +397,10 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
 	iso_positron_range range;
 	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
-	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .tail_share = o->psf_tail_share, .tail_fwhm_mm = o->psf_tail_fwhm_mm, .range = o->positron_range ? &range : NULL};
+	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm,
+					   .tail_share = o->psf_tail_share,
+					   .tail_fwhm_mm = o->psf_tail_fwhm_mm,
+					   .range = o->positron_range ? &range : NULL};
 	if (status == ISO_OK)
 		status =
 		    iso_system_create(j->detector.scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);
@@ -579,6 +411,9 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 		/* before another thread reads the events */
 		status = iso_checkpoint_open(j->events, o, state, count, &j->checkpoint, err);
 	}
+	if (status == ISO_OK)
+		status = iso_element_randoms_create(j->scanner, &j->detector, iso_system_columns(j->system),
+						    &j->randoms, err);
 	if (status == ISO_OK) status = create_store(j, err);
 	if (status != ISO_OK) return status;
 	begin_frame(j, first_frame);
@@ -591,7 +426,7 @@ static iso_status run(job *j, iso_volume **out, iso_error *err)
 	const iso_frame whole = {.start_s = 0, .duration_s = j->acquisition->duration_s};
 	iso_volume *volume = NULL;
 	iso_filter_plan *filter = NULL;
-	compare_nuclide(j);
+	iso_result_compare_nuclide(&j->result);
 	iso_status status = prepare(j, o->frame ? o->frame : &whole, err);
 	if (status == ISO_OK && o->post_filter.kind != ISO_FILTER_NONE)
 		status = iso_filter_plan_create(&o->post_filter, &o->grid, o->threads, &filter, err);
@@ -607,8 +442,8 @@ static iso_status run(job *j, iso_volume **out, iso_error *err)
 		iso_volume_free(volume);
 		return status;
 	}
-	say_corrections(j, &volume->corrections);
-	say_facts(j, volume);
+	iso_result_say_corrections(&j->result, &volume->corrections);
+	iso_result_say_facts(&j->result, volume);
 	*out = volume;
 	return ISO_OK;
 }
@@ -621,6 +456,8 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 		 .acquisition = iso_events_acquisition(events),
 		 .options = options,
 		 .threads = options->threads > 0 ? options->threads : omp_get_max_threads()};
+	j.result = (iso_result){
+	    .options = options, .scanner = j.scanner, .acquisition = j.acquisition, .detector = &j.detector};
 	const double start_s = iso_clock_s();
 	iso_status status = iso_recon_check(events, options, err);
 	if (status == ISO_OK) status = run(&j, out, err);
@@ -636,8 +473,6 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 	iso_image_free(j.sensitivity);
 	iso_image_free(j.aligned_mu);
 	iso_background_free(j.background);
-	free(j.fan_sums);
-	free(j.rates);
-	free(j.line_rates);
+	iso_element_randoms_release(&j.randoms);
 	return status;
 }

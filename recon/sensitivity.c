@@ -16,6 +16,7 @@
 #include "core/cache.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/note.h"
 #include "core/random.h"
 #include "recon/geometry.h"
 #include "recon/projector.h"
@@ -389,12 +390,9 @@ iso_status iso_sensitivity_cached(const char *folder, const iso_scanner *scanner
 	status = iso_sensitivity(scanner, grid, mu, sensitivity_lines, threads, progress, out, err);
 	if (status != ISO_OK) return status;
 	iso_error why;
-	if (iso_cache_store(folder, key, (*out)->voxels, iso_grid_voxels(grid), &why) != ISO_OK && progress &&
-	    progress->note) {
-		char text[1600], line[1700];
-		snprintf(line, sizeof line, "the sensitivity image is not kept: %s",
-			 iso_error_text(&why, text, sizeof text));
-		progress->note(progress->user, line);
+	if (iso_cache_store(folder, key, (*out)->voxels, iso_grid_voxels(grid), &why) != ISO_OK && progress) {
+		char text[1600];
+		iso_note(progress, "the sensitivity image is not kept: %s", iso_error_text(&why, text, sizeof text));
 	}
 	return ISO_OK;
 }

@@ -23,8 +23,8 @@ struct iso_system {
 	iso_projector *projector;
 	iso_projector *mu_projector; /* on mu's grid, without TOF */
 	const iso_image *mu;
-	iso_filter_plan *psf;   /* NULL: none */
-	iso_filter_plan *tail;  /* NULL: none */
+	iso_filter_plan *psf;  /* NULL: none */
+	iso_filter_plan *tail; /* NULL: none */
 	float tail_share, *tail_image;
 	iso_range_model *range; /* NULL: none */
 	float *scratch;         /* an image */
@@ -43,8 +43,7 @@ static void apply_psf(const iso_system *s, float *image)
 	}
 	iso_filter_plan_apply(s->psf, image);
 	if (s->tail)
-		for (size_t j = 0; j < s->voxels; j++)
-			image[j] += s->tail_share * (s->tail_image[j] - image[j]);
+		for (size_t j = 0; j < s->voxels; j++) image[j] += s->tail_share * (s->tail_image[j] - image[j]);
 	for (size_t j = 0; j < s->voxels; j++)
 		if (image[j] < 0) image[j] = 0;
 }

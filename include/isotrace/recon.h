@@ -71,6 +71,18 @@ typedef struct iso_recon_times {
 	double scatter_s;         /* simulating and scaling scatter */
 } iso_recon_times;
 
+/* What is expected beside the trues in the last frame, in counts over all pairs that may count, from the image's last update. */
+enum { ISO_BACKGROUND_BINS = 23 };
+typedef struct iso_background_profile {
+	double edges_mm[ISO_BACKGROUND_BINS + 1];
+	double randoms[ISO_BACKGROUND_BINS], scatter[ISO_BACKGROUND_BINS], gammas[ISO_BACKGROUND_BINS];
+} iso_background_profile;
+typedef struct iso_background_totals {
+	double randoms, scatter, gammas;
+	iso_background_profile radial; /* by the distance of the line from the axis */
+	iso_background_profile axial;  /* by the mean z of the two elements */
+} iso_background_totals;
+
 typedef struct iso_recon_options {
 	iso_grid grid;
 	iso_algorithm algorithm;
@@ -140,6 +152,8 @@ typedef struct iso_recon_options {
 	int threads;                  /* 0 = as many as OpenMP offers */
 	const iso_progress *progress; /* may be NULL */
 	iso_recon_times *times;       /* filled when all went well; may be NULL */
+	/* Filled when all went well; NULL: not wanted. Needs randoms or scatter, and no checkpoint, which does not keep the parts. */
+	iso_background_totals *background;
 } iso_recon_options;
 
 /* 1 frame, OSEM of 4 iterations x 8 subsets, no corrections, no checkpoint, grid empty. For BSREM: beta 1 mm^2, gamma 2,

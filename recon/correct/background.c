@@ -27,6 +27,7 @@ struct iso_background {
 	iso_pair_table *part;  /* S, B while they are made */
 	iso_pair_table *gamma_part;
 	iso_tails *tails;
+	double alpha, beta;
 	bool counted;
 	double counts[ISO_TAIL_GROUPS];
 };
@@ -140,6 +141,7 @@ void iso_background_forget(iso_background *b)
 	memset(b->table->value, 0, iso_pair_table_values(b->table) * sizeof *b->table->value);
 	memset(b->counts, 0, sizeof b->counts);
 	b->counted = false;
+	b->alpha = b->beta = 0;
 }
 
 /* The frame's lines that pass the body, counted once. */
@@ -257,6 +259,8 @@ iso_status iso_background_update(iso_background *b, const iso_background_image *
 	if (status != ISO_OK) return status;
 	const size_t values = iso_pair_table_values(b->table);
 	const float alpha = (float)report->scale, beta = (float)report->gamma_scale;
+	b->alpha = report->scale;
+	b->beta = report->gamma_scale;
 	for (size_t n = 0; n < values; n++)
 		b->table->value[n] = alpha * b->part->value[n] + (b->gamma_part ? beta * b->gamma_part->value[n] : 0);
 	return ISO_OK;
@@ -272,6 +276,18 @@ const char *iso_scatter_report_text(const iso_scatter_report *r, char *text, siz
 	if (!isnan(r->fraction)) snprintf(share, sizeof share, "%.3g %% of prompts less randoms, ", 100 * r->fraction);
 	snprintf(text, size, "%s%s%s", share, by, r->separate ? ", prompt gammas apart" : "");
 	return text;
+}
+
+iso_background_parts iso_background_now(const iso_background *b)
+{
+	return (iso_background_parts){.plan = &b->plan,
+				      .rate = b->rate,
+				      .efficiency = b->efficiency,
+				      .place = b->place,
+				      .scatter = b->part,
+				      .gammas = b->gamma_part,
+				      .scatter_scale = b->alpha,
+				      .gamma_scale = b->beta};
 }
 
 float *iso_background_state(iso_background *b, size_t *count)

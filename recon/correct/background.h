@@ -9,6 +9,7 @@
 #define ISOTRACE_RECON_CORRECT_BACKGROUND_H
 
 #include "isotrace/recon.h"
+#include "recon/correct/coarse_detectors.h"
 #include "recon/event_store.h"
 
 typedef struct iso_background_plan {
@@ -61,6 +62,17 @@ const char *iso_scatter_report_text(const iso_scatter_report *report, char *text
 /* Makes the scatter anew from an image. */
 iso_status iso_background_update(iso_background *background, const iso_background_image *image,
 				 iso_scatter_report *report, iso_error *err);
+
+/* The terms as they are now, apart; all by the order of iso_columns.element, all borrowed. */
+typedef struct iso_background_parts {
+	const iso_background_plan *plan;
+	const float *rate;       /* NULL: no randoms */
+	const float *efficiency; /* this and the next: NULL without scatter */
+	const iso_net_place *place;
+	const iso_pair_table *scatter, *gammas; /* NULL: none */
+	double scatter_scale, gamma_scale;      /* alpha, beta */
+} iso_background_parts;
+iso_background_parts iso_background_now(const iso_background *background);
 
 /* All that updates have changed, as it has to be for a resumed run: owned by the background, [*count]; *count 0: nothing. */
 float *iso_background_state(iso_background *background, size_t *count);

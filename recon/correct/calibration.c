@@ -2,27 +2,14 @@
  *
  * Does a calibration belong to the image that is being made? */
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/note.h"
 #include "isotrace/calibration.h"
 #include "isotrace/time.h"
 
 #define YEAR_S (365.25 * 86400)
-
-static void note(const iso_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void note(const iso_progress *progress, const char *format, ...)
-{
-	if (!progress || !progress->note) return;
-	char line[400];
-	va_list values;
-	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
-	va_end(values);
-	progress->note(progress->user, line);
-}
 
 static iso_status check_scanner(const iso_calibration *c, const iso_scanner *scanner, const iso_progress *progress,
 				iso_error *err)
@@ -35,10 +22,10 @@ static iso_status check_scanner(const iso_calibration *c, const iso_scanner *sca
 				"the calibration is of scanner '%s', the list-mode of '%s'", c->scanner_name,
 				scanner->name);
 	if (c->scanner_hash[0])
-		note(progress,
-		     "calibration: the table of scanner '%s' (crystals, efficiencies, rule, TOF) has changed since "
-		     "it was calibrated",
-		     scanner->name);
+		iso_note(progress,
+			 "calibration: the table of scanner '%s' (crystals, efficiencies, rule, TOF) has changed since "
+			 "it was calibrated",
+			 scanner->name);
 	return ISO_OK;
 }
 
@@ -64,12 +51,12 @@ static iso_status check_corrections(const iso_calibration *c, const iso_correcti
 			    "one, or answer for it with --calibration-factor",
 			    "%s: the phantom's image was %scorrected for it, this one is %s", pairs[p].name,
 			    then ? "" : "not ", is ? "" : "not");
-		note(progress, "calibration: the phantom's image was %scorrected for %s, this one is %s",
-		     then ? "" : "not ", pairs[p].name, is ? "" : "not");
+		iso_note(progress, "calibration: the phantom's image was %scorrected for %s, this one is %s",
+			 then ? "" : "not ", pairs[p].name, is ? "" : "not");
 	}
 	if (strcmp(c->corrections.normalisation, now->normalisation) != 0)
-		note(progress, "calibration: made with the normalisation '%s', now '%s'", c->corrections.normalisation,
-		     now->normalisation);
+		iso_note(progress, "calibration: made with the normalisation '%s', now '%s'",
+			 c->corrections.normalisation, now->normalisation);
 	return ISO_OK;
 }
 
@@ -84,8 +71,8 @@ iso_status iso_calibration_check(const iso_calibration *calibration, const iso_s
 	const double age_s = fabs(acquisition->start_utc_s - calibration->scan_utc_s);
 	char date[40];
 	if (age_s > YEAR_S)
-		note(progress, "calibration: of %.10s, %.1f years from this scan: calibrate anew",
-		     iso_time_text(calibration->scan_utc_s, date), age_s / YEAR_S);
+		iso_note(progress, "calibration: of %.10s, %.1f years from this scan: calibrate anew",
+			 iso_time_text(calibration->scan_utc_s, date), age_s / YEAR_S);
 	/* With the same nuclide its branching fraction cancels; with another one both count, and that one's is added where it is used. */
 	const bool same = nuclide && strcmp(nuclide->name, calibration->nuclide) == 0;
 	const double branching =

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/note.h"
 #include "isotrace/time.h"
 #include "recon/correct/dead_time.h"
 #include "recon/correct/singles_randoms.h"
@@ -80,11 +81,9 @@ static void note_age(const iso_detector *d)
 	const double made_s = d->options->normalisation->start_utc_s,
 		     scan_s = iso_events_acquisition(d->events)->start_utc_s;
 	const double apart_s = scan_s - made_s;
-	if (!progress || !progress->note || !(apart_s < 0 || apart_s > year_s)) return;
-	char line[120];
-	snprintf(line, sizeof line, "the normalisation was scanned %.0f days %s this scan", ceil(fabs(apart_s) / 86400),
-		 apart_s < 0 ? "after" : "before");
-	progress->note(progress->user, line);
+	if (apart_s < 0 || apart_s > year_s)
+		iso_note(progress, "the normalisation was scanned %.0f days %s this scan", ceil(fabs(apart_s) / 86400),
+			 apart_s < 0 ? "after" : "before");
 }
 
 iso_status iso_detector_create(iso_events *events, const iso_recon_options *options, iso_detector *out, iso_error *err)

@@ -2,12 +2,12 @@
  *
  * A CT becomes a map of mu: is all of the body in it, what is each voxel, what is the mean over the PET's voxels. */
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/note.h"
 #include "isotrace/attenuation.h"
 #include "isotrace/recon.h"
 
@@ -19,18 +19,6 @@
 iso_mu_options iso_mu_options_default(void)
 {
 	return (iso_mu_options){.truncation = ISO_CT_TRUNCATION_REFUSE};
-}
-
-static void note(const iso_mu_options *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void note(const iso_mu_options *o, const char *format, ...)
-{
-	if (!o->progress || !o->progress->note) return;
-	char line[400];
-	va_list values;
-	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
-	va_end(values);
-	o->progress->note(o->progress->user, line);
 }
 
 /* Distance from the middle of the slice: 1 on the circle that touches the matrix' sides. */
@@ -130,9 +118,9 @@ static iso_status judge_truncation(const iso_mu_options *o, const iso_mu_report 
 		    "with --ct-truncation ignore",
 		    "the CT is truncated: %s", text);
 	if (text[0])
-		note(o, "CT truncated: %s%s", text,
-		     o->truncation == ISO_CT_TRUNCATION_EXTEND ? "; the outline is filled with water"
-							       : "; what is not in the CT counts as air");
+		iso_note(o->progress, "CT truncated: %s%s", text,
+			 o->truncation == ISO_CT_TRUNCATION_EXTEND ? "; the outline is filled with water"
+								   : "; what is not in the CT counts as air");
 	return ISO_OK;
 }
 
@@ -148,8 +136,9 @@ static void convert(iso_image *ct, const iso_mu_options *o, iso_mu_report *repor
 	}
 	ct->unit = ISO_UNIT_PER_CM;
 	if (report->clamped)
-		note(o, "CT: %zu voxels above %g HU (up to %g HU; metal or contrast agent?) count as %g HU",
-		     report->clamped, o->curve.most_hu, report->most_found_hu, o->curve.most_hu);
+		iso_note(o->progress,
+			 "CT: %zu voxels above %g HU (up to %g HU; metal or contrast agent?) count as %g HU",
+			 report->clamped, o->curve.most_hu, report->most_found_hu, o->curve.most_hu);
 }
 
 /* Water where the outline has a body and the CT has no data. ct is used as the map of where it has data. */
@@ -218,13 +207,13 @@ static iso_status bring_to_grid(iso_image *ct, bool circular, const iso_mu_optio
 	/* interpolation to finer voxels makes up to some 1e-3 at the edges */
 	report->outside_fraction = all > 0 ? fmax(0, 1 - total(*out) / all) : 0;
 	if (report->outside_fraction > 0.01)
-		note(o, "CT: %.1f %% of its attenuation lies outside the grid and is left out",
-		     100 * report->outside_fraction);
+		iso_note(o->progress, "CT: %.1f %% of its attenuation lies outside the grid and is left out",
+			 100 * report->outside_fraction);
 	if (o->truncation == ISO_CT_TRUNCATION_EXTEND) {
 		status = extend(ct, circular, o, *out, report, err);
 		if (status == ISO_OK)
-			note(o, "CT: %.4g mL of the outline lie outside the CT and count as water",
-			     report->extended_ml);
+			iso_note(o->progress, "CT: %.4g mL of the outline lie outside the CT and count as water",
+				 report->extended_ml);
 	}
 	if (status == ISO_OK && o->blur_fwhm_mm > 0)
 		status = iso_filter_apply(&blur, &(*out)->grid, (*out)->voxels, o->threads, err);

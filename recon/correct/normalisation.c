@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "core/error.h"
+#include "core/note.h"
 #include "core/pair_components.h"
 #include "isotrace/version.h"
 #include "recon/correct/norm_fit.h"
@@ -40,12 +41,6 @@ typedef struct job {
 	double *gross;        /* [elements] prompts and delayeds */
 	iso_normalisation *norm;
 } job;
-
-static void note(const job *j, const char *text)
-{
-	const iso_progress *progress = j->options->progress;
-	if (progress && progress->note) progress->note(progress->user, text);
-}
 
 static iso_status check(const iso_scanner *scanner, const iso_normalise_options *o, iso_error *err)
 {
@@ -303,12 +298,9 @@ iso_status iso_normalise(iso_events *events, const iso_normalise_options *option
 		fix_means(&j);
 		status = store(&j, scanner, iso_events_acquisition(events), err);
 	}
-	if (status == ISO_OK && j.norm->dead) {
-		char line[120];
-		snprintf(line, sizeof line, "%u of %u crystals have no counts and are dead from now on", j.norm->dead,
+	if (status == ISO_OK && j.norm->dead)
+		iso_note(options->progress, "%u of %u crystals have no counts and are dead from now on", j.norm->dead,
 			 j.norm->elements);
-		note(&j, line);
-	}
 	iso_norm_pairs_free(j.pairs);
 	iso_scanner_free(j.scanner);
 	free(j.counts.fan);

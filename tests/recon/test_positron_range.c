@@ -229,8 +229,7 @@ static void test_cavity(void)
 	for (int closed = 0; closed < 2; closed++) {
 		for (size_t v = 0; v < iso_grid_voxels(&grid); v++) {
 			const size_t i = v % N, j = v / N % N, k = v / N / N;
-			const bool air =
-			    i >= 15 && i < 25 && (!closed || (j > 2 && j < N - 3 && k > 2 && k < N - 3));
+			const bool air = i >= 15 && i < 25 && (!closed || (j > 2 && j < N - 3 && k > 2 && k < N - 3));
 			mu->voxels[v] = air ? 0 : 0.0960F;
 		}
 		ISO_ASSERT_OK(iso_range_model_create(&grid, mu, &range, &model, &err), err);
