@@ -85,7 +85,8 @@ def calibration_file(program, clinical=False):
     detector = scenes.CLINICAL_PET if clinical else scenes.MOUSE_PET
     diameter, length, mbq, seconds = (100, 150, 10, 8) if clinical else (40, 80, 3, 20)
     scan = simulate(program, name, scenes.uniform_cylinder(detector, diameter, length, mbq, seconds, seed=11))
-    settings = {**(CLINICAL_RECON if clinical else MOUSE_RECON), **corrections(program, scan), "replicates": 5, "uncalibrated": True}
+    settings = {**(CLINICAL_RECON if clinical else MOUSE_RECON), **corrections(program, scan), "replicates": 5, "uncalibrated": True,
+                "iterations": 16, "subsets": 4}  # an image of few events per subset is the last subset's
     settings["grid"] = grid((diameter, diameter, length), settings["voxel"])
     base = program.reconstruct(scan, name, settings)
     region = f"cylinder:0,0,0,{0.35 * diameter},{0.6 * length}"
