@@ -34,6 +34,8 @@ enum {
 	KEY_ITERATIONS,
 	KEY_SUBSETS,
 	KEY_PSF,
+	KEY_TAIL_SHARE,
+	KEY_TAIL_FWHM,
 	KEY_RANGE,
 	KEY_FILTER,
 	KEY_RANDOMS,
@@ -89,6 +91,8 @@ static const struct argp_option option_table[] = {
      2},
     {"objective", KEY_OBJECTIVE, NULL, 0, "Print the (penalised) log-likelihood of each iteration", 2},
     {"psf-fwhm", KEY_PSF, "MM", 0, "Resolution model, Gaussian of this FWHM in mm; default 0, none", 2},
+    {"psf-tail-share", KEY_TAIL_SHARE, "SHARE", 0, "Part of the pairs that a wider Gaussian describes; default 0", 2},
+    {"psf-tail-fwhm", KEY_TAIL_FWHM, "MM", 0, "Its FWHM in mm", 2},
     {"positron-range", KEY_RANGE, NULL, 0,
      "Follow positrons that leave thin tissue such as lung; needs --mu and a nuclide with a known range", 2},
     {"post-filter", KEY_FILTER, "FILTER", 0, "gaussian:FWHM_MM or butterworth:CUTOFF_PER_MM,ORDER; default: none", 2},
@@ -275,6 +279,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_VOXEL: take_triple(a, "voxel", arg, a->wish.voxel, &a->wish.have_voxel); return 0;
 	case KEY_CENTRE: take_triple(a, "centre", arg, a->wish.centre, &a->wish.have_centre); return 0;
 	case KEY_RANGE: o->positron_range = true; return 0;
+	case KEY_TAIL_SHARE: take_number(a, "psf-tail-share", arg, 0, 1, &o->psf_tail_share); return 0;
+	case KEY_TAIL_FWHM: take_number(a, "psf-tail-fwhm", arg, 0, 1000, &o->psf_tail_fwhm_mm); return 0;
 	case KEY_PSF: take_number(a, "psf-fwhm", arg, 0, 1000, &o->psf_fwhm_mm); return 0;
 	case KEY_FILTER: take_filter(a, arg); return 0;
 	case KEY_REPLICATES:

@@ -34,7 +34,7 @@ typedef struct physics_text {
 
 typedef struct electronics_text {
 	char *dead_time_model, *dead_time_ns, *pile_up_ns, *trigger_kev, *multiples, *delayed_offset_ns,
-	    *efficiency_spread_percent, *efficiency_distribution, *singles_interval_s;
+	    *efficiency_spread_percent, *efficiency_distribution, *efficiency_seed, *singles_interval_s;
 } electronics_text;
 
 typedef struct grid_text {
@@ -97,6 +97,7 @@ static const cyaml_schema_field_t electronics_fields[] = {
     TEXT(electronics_text, dead_time_model), TEXT(electronics_text, dead_time_ns), TEXT(electronics_text, pile_up_ns),
     TEXT(electronics_text, trigger_kev), TEXT(electronics_text, multiples), TEXT(electronics_text, delayed_offset_ns),
     TEXT(electronics_text, efficiency_spread_percent), TEXT(electronics_text, efficiency_distribution),
+    TEXT(electronics_text, efficiency_seed),
     TEXT(electronics_text, singles_interval_s), CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t grid_fields[] = {
@@ -301,6 +302,8 @@ static void read_electronics(reader *r, const electronics_text *in, iso_scene *s
 	e->efficiency_spread = number_or(r, "efficiency_spread_percent", in->efficiency_spread_percent, 0) / 100;
 	e->log_normal = choice(r, "efficiency_distribution", in->efficiency_distribution, distributions,
 			       "say normal or log_normal");
+	if (in->efficiency_seed)
+		e->efficiency_seed = whole(r, "efficiency_seed", in->efficiency_seed, 1, 9007199254740992.0);
 	e->singles_interval_s = number_or(r, "singles_interval_s", in->singles_interval_s, 0);
 }
 

@@ -77,7 +77,8 @@ static void hash_options(iso_hash *hash, const iso_recon_options *o)
 				  o->randoms,           o->decay_correction, o->replicates,      o->frames,
 				  o->sensitivity_lines, o->mu != NULL,       o->frame != NULL,   o->nuclide != NULL,
 				  o->scatter,           o->scatter_scale,    o->scatter_updates, o->prompt_gammas};
-	const double numbers[] = {o->beta_mm2, o->gamma, o->relaxation, o->stop_change, o->psf_fwhm_mm};
+	const double numbers[] = {o->beta_mm2,    o->gamma,          o->relaxation,      o->stop_change,
+				  o->psf_fwhm_mm, o->psf_tail_share, o->psf_tail_fwhm_mm};
 	for (size_t n = 0; n < sizeof whole / sizeof *whole; n++) iso_hash_u64(hash, whole[n]);
 	for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) iso_hash_double(hash, numbers[n]);
 	for (size_t f = 0; o->frame && f < o->frames; f++) {

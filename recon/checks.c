@@ -33,6 +33,13 @@ static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
 	if (!(o->psf_fwhm_mm >= 0 && o->psf_fwhm_mm < 1e6))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 mm (none) or more", "a resolution of %g mm",
 				o->psf_fwhm_mm);
+	if (!(o->psf_tail_share >= 0 && o->psf_tail_share < 1) ||
+	    !(o->psf_tail_fwhm_mm >= 0 && o->psf_tail_fwhm_mm < 1e6) ||
+	    (o->psf_tail_share > 0 && !(o->psf_fwhm_mm > 0 && o->psf_tail_fwhm_mm > o->psf_fwhm_mm)))
+		return iso_fail(err, ISO_BAD_USAGE, NULL,
+				"give a share from 0 to 1 and a tail wider than the resolution",
+				"a tail of %g with %g mm beside a resolution of %g mm", o->psf_tail_share,
+				o->psf_tail_fwhm_mm, o->psf_fwhm_mm);
 	if (!isnan(o->dead_time_factor) && !(o->dead_time_factor >= 1 && o->dead_time_factor < 1e6))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give a factor >= 1, or NAN when it is not known",
 				"a dead time factor of %g", o->dead_time_factor);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Two kinds of voxels. Far from thin tissue K is a Gaussian with the variance of the range in water. In thin tissue and in
- * what positrons can reach it from, K is a sparse column: from eight points of the voxel straight on in directions spread evenly over
+ * Three kinds of voxels. Far from thin tissue K is a sum of two Gaussians with the variances of the range's two Gamma distributions
+ * in water; where the skin is in reach, the columns are scaled so that they sum to what does not leave through it: what does
+ * travels through air for decimetres and is lost, or enters what lies behind the air. In thin tissue and in what positrons can
+ * reach it from, K is a sparse column: from eight points of the voxel straight on in directions spread evenly over
  * the sphere, through the densities that mu tells, until the matter on the way equals one of a few distances in water (the
- * nodes of Gauss-Laguerre quadrature for the range's two Gamma distributions). Columns sum to one minus what leaves the grid. */
+ * nodes of Gauss-Laguerre quadrature for the range's two Gamma distributions). Air keeps what is in it: nothing decays there. */
 #include "recon/positron_range.h"
 
 #include <gsl/gsl_integration.h>
@@ -21,22 +23,33 @@ static const double water_mu_per_cm = 0.0960; /* at 511 keV */
 static const double density_most = 0.8, density_air = 0.15, density_least = 0.0012;
 /* Beyond this many mean ranges 0.4 % of the positrons of any row of the table are left. */
 static const double reach_means = 3.5;
+/* ... and beyond so many less than 0.1 % of those that a surface loses come from (their mean distance counts). */
+static const double surface_means = 6;
 
 typedef struct hit {
 	size_t voxel;
 	double weight;
 } hit;
 
+typedef struct gaussian {
+	float share;
+	int reach;        /* in voxels, the same along all axes */
+	float *weight[3]; /* [reach + 1] for each axis */
+} gaussian;
+
 struct iso_range_model {
 	iso_grid grid;
-	size_t voxels, columns, entries, room;
-	size_t *from;    /* [columns] the voxel of decay, growing */
-	size_t *first;   /* [columns + 1] */
-	size_t *to;      /* [entries] */
-	float *weight;   /* [entries] */
-	int reach;       /* of the Gaussian, in voxels, the same along all axes */
-	float *gauss[3]; /* [reach + 1] for each axis */
-	float *scratch;  /* two images */
+	size_t voxels, followed, columns, entries, room;
+	size_t *from;  /* [columns] the voxel of decay, growing */
+	size_t *first; /* [columns + 1] */
+	size_t *to;    /* [entries] */
+	float *weight; /* [entries] */
+	gaussian water[2];
+	/* [voxels] K x = body (G (kept x)) + (1 - body) x + the columns, with body 1 where there is matter, else 0. kept is 0 in air and
+	 * in voxels that are followed. */
+	float *kept;
+	bool *body;
+	float *scratch; /* three images */
 };
 
 /* Distances in water and their probabilities, sorted by distance. */
@@ -127,9 +140,9 @@ static iso_status grow(iso_range_model *m, size_t more, iso_error *err)
 	return ISO_OK;
 }
 
-static iso_status add_column(iso_range_model *m, const float *density, size_t voxel,
-			     const double distance_mm[DISTANCES], const double probability[DISTANCES], hit *hits,
-			     iso_error *err)
+/* Where the positrons of a voxel annihilate; returns the number of hits. */
+static size_t follow_all(const iso_range_model *m, const float *density, size_t voxel,
+			 const double distance_mm[DISTANCES], const double probability[DISTANCES], hit *hits)
 {
 	const size_t *size = m->grid.size;
 	const double index[3] = {(double)(voxel % size[0]), (double)(voxel / size[0] % size[1]),
@@ -142,6 +155,12 @@ static iso_status add_column(iso_range_model *m, const float *density, size_t vo
 		direction_of(ray, direction);
 		count += follow(m, density, start, direction, distance_mm, probability, hits + count);
 	}
+	return count;
+}
+
+/* Appends a column to the sparse ones. */
+static iso_status add_column(iso_range_model *m, size_t voxel, hit *hits, size_t count, iso_error *err)
+{
 	qsort(hits, count, sizeof *hits, by_voxel);
 	const iso_status status = grow(m, count, err);
 	if (status != ISO_OK) return status;
@@ -199,29 +218,47 @@ static size_t mark_followed(const iso_range_model *m, const float *density, doub
 	return count;
 }
 
+/* Weights at the voxels' centres whose variance is the one wanted: those of a Gaussian that is narrower than half a voxel
+ * have less. */
+static void weigh(double variance_mm2, double edge_mm, int reach, float *weight)
+{
+	double low = 1e-3 * edge_mm * edge_mm, high = variance_mm2 + edge_mm * edge_mm;
+	for (int round = 0; round < 60; round++) {
+		const double middle = sqrt(low * high);
+		double sum = 1, squares = 0;
+		for (int r = 1; r <= reach; r++) {
+			const double d = r * edge_mm, w = 2 * exp(-0.5 * d * d / middle);
+			sum += w;
+			squares += w * d * d;
+		}
+		for (int r = 0; r <= reach; r++)
+			weight[r] = (float)(exp(-0.5 * r * r * edge_mm * edge_mm / middle) / sum);
+		if (squares < variance_mm2 * sum)
+			low = middle;
+		else
+			high = middle;
+	}
+}
+
 /* The range in water has the variance 2 s^2 along each axis for a Gamma distribution of shape 2 and scale s (mean square
  * 6 s^2 in three dimensions). */
-static iso_status make_gaussian(iso_range_model *m, const iso_positron_range *range, iso_error *err)
+static iso_status make_gaussians(iso_range_model *m, const iso_positron_range *range, iso_error *err)
 {
-	const double *s = range->scale_mm, p = range->near_probability;
-	const double variance = 2 * (p * s[0] * s[0] + (1 - p) * s[1] * s[1]);
 	const double *edge = m->grid.voxel_mm;
-	const double reach = ceil(4 * sqrt(variance) / fmin(edge[0], fmin(edge[1], edge[2])));
-	m->reach = (int)fmin(fmax(reach, 1), 64);
-	m->scratch = malloc(2 * m->voxels * sizeof *m->scratch);
-	for (int a = 0; a < 3; a++) {
-		m->gauss[a] = malloc(((size_t)m->reach + 1) * sizeof *m->gauss[a]);
-		if (!m->gauss[a] || !m->scratch)
-			return iso_fail_memory(err, "the positron range", 2 * m->voxels * sizeof *m->scratch);
-		double sum = 0;
-		for (int r = m->reach; r >= 0; r--) {
-			const double weight = exp(-0.5 * r * r * edge[a] * edge[a] / variance);
-			m->gauss[a][r] = (float)weight;
-			sum += r ? 2 * weight : weight;
+	for (int part = 0; part < 2; part++) {
+		gaussian *g = &m->water[part];
+		const double variance = 2 * range->scale_mm[part] * range->scale_mm[part];
+		const double reach = ceil(4 * sqrt(variance) / fmin(edge[0], fmin(edge[1], edge[2])));
+		g->share = (float)(part ? 1 - range->near_probability : range->near_probability);
+		g->reach = (int)fmin(fmax(reach, 1), 64);
+		for (int a = 0; a < 3; a++) {
+			g->weight[a] = malloc(((size_t)g->reach + 1) * sizeof *g->weight[a]);
+			if (!g->weight[a]) return iso_fail_memory(err, "the positron range", (size_t)g->reach * 4 + 4);
+			weigh(variance, edge[a], g->reach, g->weight[a]);
 		}
-		for (int r = 0; r <= m->reach; r++) m->gauss[a][r] = (float)((double)m->gauss[a][r] / sum);
 	}
-	return ISO_OK;
+	m->scratch = malloc(3 * m->voxels * sizeof *m->scratch);
+	return m->scratch ? ISO_OK : iso_fail_memory(err, "the positron range", 3 * m->voxels * sizeof *m->scratch);
 }
 
 /* Beyond a face the image is its mirror image, as in the resolution model: nothing is lost and the matrix is symmetric. */
@@ -232,48 +269,210 @@ static size_t mirrored(long index, size_t size)
 	return (size_t)index;
 }
 
-static void blur_axis(const iso_range_model *m, int axis, const float *in, float *out)
+/* One row along x: out = sum over r of weight[r] times its neighbours. */
+static void blur_row(const float *weight, int reach, size_t size, const float *in, float *out)
 {
-	const size_t *size = m->grid.size, stride = axis == 0 ? 1 : axis == 1 ? size[0] : size[0] * size[1];
-	const float *gauss = m->gauss[axis];
-	const ptrdiff_t total = (ptrdiff_t)m->voxels;
-#pragma omp parallel for schedule(static)
-	for (ptrdiff_t v = 0; v < total; v++) {
-		const size_t at = (size_t)v / stride % size[axis], base = (size_t)v - at * stride;
-		float sum = gauss[0] * in[v];
-		for (int r = 1; r <= m->reach; r++)
-			sum += gauss[r] * (in[base + stride * mirrored((long)at - r, size[axis])] +
-					   in[base + stride * mirrored((long)at + r, size[axis])]);
-		out[v] = sum;
+	for (size_t i = 0; i < size; i++) out[i] = weight[0] * in[i];
+	for (int r = 1; r <= reach; r++) {
+		const size_t far = (size_t)r, low = far < size ? far : size, high = far < size ? size - far : 0;
+		const float w = weight[r];
+		if (low <= high) {
+			for (size_t i = low; i < high; i++) out[i] += w * (in[i - far] + in[i + far]);
+			for (size_t i = 0; i < low; i++) out[i] += w * (in[mirrored((long)i - r, size)] + in[i + far]);
+			for (size_t i = high; i < size; i++)
+				out[i] += w * (in[i - far] + in[mirrored((long)i + r, size)]);
+		} else
+			for (size_t i = 0; i < size; i++)
+				out[i] += w * (in[mirrored((long)i - r, size)] + in[mirrored((long)i + r, size)]);
 	}
 }
 
-/* The range in water, in place of out; in is not changed. */
-static void blur_water(const iso_range_model *m, const float *in, float *out)
+/* Along y or z whole rows of x are added. */
+static void blur_across(const iso_range_model *m, const gaussian *g, int axis, size_t row, const float *in, float *out)
 {
-	float *between = m->scratch + m->voxels;
-	blur_axis(m, 0, in, out);
-	blur_axis(m, 1, out, between);
-	blur_axis(m, 2, between, out);
+	const size_t nx = m->grid.size[0], ny = m->grid.size[1], stride = axis == 1 ? nx : nx * ny;
+	const size_t at = axis == 1 ? row % ny : row / ny, base = row * nx - at * stride, size = m->grid.size[axis];
+	const float *weight = g->weight[axis], *own = in + row * nx;
+	for (size_t i = 0; i < nx; i++) out[i] = weight[0] * own[i];
+	for (int r = 1; r <= g->reach; r++) {
+		const float *below = in + base + stride * mirrored((long)at - r, size);
+		const float *above = in + base + stride * mirrored((long)at + r, size);
+		const float w = weight[r];
+		for (size_t i = 0; i < nx; i++) out[i] += w * (below[i] + above[i]);
+	}
 }
 
-static iso_status fill(iso_range_model *m, const float *density, const iso_positron_range *range, iso_error *err)
+/* out is the sum of the Gaussians of in, another image; the third and second image of the scratch are overwritten. */
+static void blur_water(const iso_range_model *m, const float *in, float *out)
+{
+	const size_t nx = m->grid.size[0];
+	const ptrdiff_t rows = (ptrdiff_t)(m->voxels / nx);
+	float *once = m->scratch + m->voxels, *twice = once + m->voxels;
+	memset(out, 0, m->voxels * sizeof *out);
+	for (int part = 0; part < 2; part++) {
+		const gaussian *g = &m->water[part];
+#pragma omp parallel
+		{
+#pragma omp for schedule(static)
+			for (ptrdiff_t row = 0; row < rows; row++)
+				blur_row(g->weight[0], g->reach, nx, in + (size_t)row * nx, once + (size_t)row * nx);
+#pragma omp for schedule(static)
+			for (ptrdiff_t row = 0; row < rows; row++)
+				blur_across(m, g, 1, (size_t)row, once, twice + (size_t)row * nx);
+#pragma omp for schedule(static)
+			for (ptrdiff_t row = 0; row < rows; row++) {
+				float *last = once + (size_t)row * nx, *sum = out + (size_t)row * nx;
+				blur_across(m, g, 2, (size_t)row, twice, last);
+				for (size_t i = 0; i < nx; i++) sum[i] += g->share * last[i];
+			}
+		}
+	}
+}
+
+/* Probability that a positron goes farther than this in water. */
+static double tail(const iso_positron_range *range, double water_mm)
+{
+	const double near = water_mm / range->scale_mm[0], far = water_mm / range->scale_mm[1];
+	return range->near_probability * exp(-near) * (1 + near) +
+	       (1 - range->near_probability) * exp(-far) * (1 + far);
+}
+
+/* Where a ray that leaves the body ends: in another voxel with matter, or nowhere (`lost`). Returns the probability that a positron comes
+ * to the surface; 0 where the surface is out of reach or the grid ends in matter. */
+static double leave(const iso_range_model *m, const float *density, const iso_positron_range *range,
+		    const double start_mm[3], const double direction[3], size_t *entered, bool *lost)
+{
+	const double *edge = m->grid.voxel_mm, most = surface_means * range->mean_mm;
+	const double step = 0.5 * fmin(edge[0], fmin(edge[1], edge[2]));
+	double water = 0, point[3];
+	bool air = false;
+	size_t voxel;
+	for (double at = 0.5 * step; water < most; at += step) {
+		for (int a = 0; a < 3; a++) point[a] = start_mm[a] + at * direction[a];
+		*lost = !inside(&m->grid, point, &voxel);
+		if (*lost) return air ? tail(range, water) : 0;
+		if (m->body[voxel] && air) {
+			*entered = voxel;
+			return tail(range, water);
+		}
+		air = !m->body[voxel];
+		water += step * fmax((double)density[voxel], density_least);
+	}
+	return 0;
+}
+
+/* Start points of a voxel's rays, in voxels from its centre: evenly spread in three dimensions (powers of 1/1.2207, the root of x^4 = x + 1). */
+static void start_of(const iso_grid *grid, size_t voxel, int ray, double start_mm[3])
+{
+	static const double powers[3] = {0.8191725133961645, 0.6710436067037893, 0.5497004779019703};
+	const size_t *size = grid->size;
+	const double index[3] = {(double)(voxel % size[0]), (double)(voxel / size[0] % size[1]),
+				 (double)(voxel / (size[0] * size[1]))};
+	double at[3];
+	for (int a = 0; a < 3; a++) at[a] = index[a] + fmod(0.5 + ray * powers[a], 1) - 0.5;
+	iso_grid_point_mm(grid, at, start_mm);
+}
+
+/* The share of a voxel's positrons that come to the surface; with hits, those that enter other matter, *count of them. */
+static double surfaced(const iso_range_model *m, const float *density, const iso_positron_range *range, size_t voxel,
+		       hit *hits, size_t *count)
+{
+	double sum = 0;
+	*count = 0;
+	for (int ray = 0; ray < RAYS; ray++) {
+		double start[3], direction[3];
+		size_t entered = 0;
+		bool lost = true;
+		start_of(&m->grid, voxel, ray, start);
+		direction_of(ray, direction);
+		const double p = leave(m, density, range, start, direction, &entered, &lost);
+		sum += p;
+		if (p > 0 && !lost) hits[(*count)++] = (hit){entered, p / RAYS};
+	}
+	return sum / RAYS;
+}
+
+/* Voxels with air within reach: the box around each, one axis after the other. */
+static void mark_near_air(const iso_range_model *m, double reach_mm, bool *near, bool *scratch)
+{
+	const size_t *size = m->grid.size;
+	for (size_t v = 0; v < m->voxels; v++) near[v] = !m->body[v];
+	for (int a = 0; a < 3; a++) {
+		const size_t stride = a == 0 ? 1 : a == 1 ? size[0] : size[0] * size[1];
+		const size_t reach = (size_t)ceil(fmin(reach_mm / m->grid.voxel_mm[a], 1e6));
+		memcpy(scratch, near, m->voxels * sizeof *near);
+		for (size_t v = 0; v < m->voxels; v++) {
+			if (!scratch[v]) continue;
+			const size_t at = v / stride % size[a];
+			const size_t below = at < reach ? at : reach;
+			const size_t above = size[a] - 1 - at < reach ? size[a] - 1 - at : reach;
+			for (size_t n = v - below * stride; n <= v + above * stride; n += stride) near[n] = true;
+		}
+	}
+}
+
+/* Fills kept, and crosses: whether positrons of a voxel enter other matter through air. near: scratch. */
+static void let_escape(iso_range_model *m, const float *density, const iso_positron_range *range, const bool *followed,
+		       bool *near, bool *crosses)
+{
+	float *inside_body = m->scratch;
+	for (size_t v = 0; v < m->voxels; v++) m->kept[v] = m->body[v] ? 1 : 0;
+	blur_water(m, m->kept, inside_body);
+	mark_near_air(m, surface_means * range->mean_mm, near, crosses);
+	const ptrdiff_t total = (ptrdiff_t)m->voxels;
+#pragma omp parallel for schedule(dynamic, 512)
+	for (ptrdiff_t v = 0; v < total; v++) {
+		hit hits[RAYS];
+		size_t count = 0;
+		const bool blurred = m->body[v] && !followed[v];
+		const double gone = blurred && near[v] ? surfaced(m, density, range, (size_t)v, hits, &count) : 0;
+		crosses[v] = count > 0;
+		m->kept[v] = blurred ? (float)((1 - gone) / (double)inside_body[v]) : 0;
+	}
+}
+
+static iso_status fill_columns(iso_range_model *m, const float *density, const iso_positron_range *range,
+			       const bool *followed, const bool *crosses, iso_error *err)
 {
 	double distance_mm[DISTANCES] = {0}, probability[DISTANCES] = {0};
 	iso_status status = make_distances(range, distance_mm, probability, err);
 	if (status != ISO_OK) return status;
-	bool *followed = calloc(m->voxels, sizeof *followed);
+	size_t most = 0;
+	for (size_t v = 0; v < m->voxels; v++) most += followed[v] || crosses[v];
 	hit *hits = malloc((size_t)RAYS * DISTANCES * sizeof *hits);
-	const size_t count = followed ? mark_followed(m, density, reach_means * range->mean_mm, followed) : 0;
-	m->from = calloc(count + 1, sizeof *m->from);
-	m->first = calloc(count + 1, sizeof *m->first);
-	if (!followed || !hits || !m->from || !m->first)
-		status = iso_fail_memory(err, "the positron range", (count + 1) * 2 * sizeof *m->from);
-	for (size_t v = 0; status == ISO_OK && v < m->voxels; v++)
-		if (followed[v]) status = add_column(m, density, v, distance_mm, probability, hits, err);
-	free(followed);
+	m->from = calloc(most + 1, sizeof *m->from);
+	m->first = calloc(most + 1, sizeof *m->first);
+	if (!hits || !m->from || !m->first)
+		status = iso_fail_memory(err, "the positron range", (most + 1) * 2 * sizeof *m->from);
+	for (size_t v = 0; status == ISO_OK && v < m->voxels; v++) {
+		if (!followed[v] && !crosses[v]) continue;
+		size_t count;
+		if (followed[v])
+			count = follow_all(m, density, v, distance_mm, probability, hits);
+		else
+			surfaced(m, density, range, v, hits, &count);
+		status = add_column(m, v, hits, count, err);
+	}
 	free(hits);
-	return status == ISO_OK ? make_gaussian(m, range, err) : status;
+	return status;
+}
+
+static iso_status fill(iso_range_model *m, const float *density, const iso_positron_range *range, iso_error *err)
+{
+	m->kept = malloc(m->voxels * sizeof *m->kept);
+	m->body = malloc(m->voxels * sizeof *m->body);
+	bool *followed = calloc(3 * m->voxels, sizeof *followed), *near = followed ? followed + m->voxels : NULL;
+	iso_status status = make_gaussians(m, range, err);
+	if (status == ISO_OK && !(m->kept && m->body && followed))
+		status = iso_fail_memory(err, "the positron range", m->voxels * (sizeof *m->kept + 4));
+	if (status == ISO_OK) {
+		for (size_t v = 0; v < m->voxels; v++) m->body[v] = (double)density[v] >= density_air;
+		m->followed = mark_followed(m, density, reach_means * range->mean_mm, followed);
+		let_escape(m, density, range, followed, near, near + m->voxels);
+		status = fill_columns(m, density, range, followed, near + m->voxels, err);
+	}
+	free(followed);
+	return status;
 }
 
 iso_status iso_range_model_create(const iso_grid *grid, const iso_image *mu, const iso_positron_range *range,
@@ -302,26 +501,31 @@ iso_status iso_range_model_create(const iso_grid *grid, const iso_image *mu, con
 
 void iso_range_model_forward(const iso_range_model *m, const float *x, float *y)
 {
-	memcpy(m->scratch, x, m->voxels * sizeof *y);
-	for (size_t c = 0; c < m->columns; c++) m->scratch[m->from[c]] = 0;
+	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->kept[v] * x[v];
 	blur_water(m, m->scratch, y);
+	for (size_t v = 0; v < m->voxels; v++)
+		if (!m->body[v]) y[v] = x[v];
 	for (size_t c = 0; c < m->columns; c++)
 		for (size_t n = m->first[c]; n < m->first[c + 1]; n++) y[m->to[n]] += m->weight[n] * x[m->from[c]];
 }
 
 void iso_range_model_adjoint(const iso_range_model *m, const float *y, float *x)
 {
-	blur_water(m, y, x);
-	for (size_t c = 0; c < m->columns; c++) {
+	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->body[v] ? y[v] : 0;
+	blur_water(m, m->scratch, x);
+	for (size_t v = 0; v < m->voxels; v++) x[v] = m->body[v] ? m->kept[v] * x[v] : y[v];
+	const ptrdiff_t columns = (ptrdiff_t)m->columns;
+#pragma omp parallel for schedule(static)
+	for (ptrdiff_t c = 0; c < columns; c++) {
 		double sum = 0;
 		for (size_t n = m->first[c]; n < m->first[c + 1]; n++) sum += (double)(m->weight[n] * y[m->to[n]]);
-		x[m->from[c]] = (float)sum;
+		x[m->from[c]] += (float)sum;
 	}
 }
 
 size_t iso_range_model_voxels(const iso_range_model *m)
 {
-	return m->columns;
+	return m->followed;
 }
 
 void iso_range_model_free(iso_range_model *m)
@@ -331,7 +535,12 @@ void iso_range_model_free(iso_range_model *m)
 	free(m->first);
 	free(m->to);
 	free(m->weight);
+	free(m->kept);
+	free(m->body);
 	free(m->scratch);
-	for (int a = 0; a < 3; a++) free(m->gauss[a]);
+	for (int a = 0; a < 3; a++) {
+		free(m->water[0].weight[a]);
+		free(m->water[1].weight[a]);
+	}
 	free(m);
 }

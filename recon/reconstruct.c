@@ -397,7 +397,10 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
 	iso_positron_range range;
 	if (status == ISO_OK && o->positron_range) status = iso_positron_range_find(o->nuclide->name, &range, err);
-	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm, .range = o->positron_range ? &range : NULL};
+	const iso_resolution resolution = {.psf_fwhm_mm = o->psf_fwhm_mm,
+					   .tail_share = o->psf_tail_share,
+					   .tail_fwhm_mm = o->psf_tail_fwhm_mm,
+					   .range = o->positron_range ? &range : NULL};
 	if (status == ISO_OK)
 		status =
 		    iso_system_create(j->detector.scanner, &o->grid, &resolution, j->mu, o->threads, &j->system, err);

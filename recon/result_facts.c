@@ -75,9 +75,12 @@ void iso_result_say_corrections(const iso_result *r, iso_corrections *c)
 	}
 	if (o->psf_fwhm_mm > 0)
 		snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
+	if (o->psf_tail_share > 0)
+		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
+			 ", %g of it %g mm", o->psf_tail_share, o->psf_tail_fwhm_mm);
 	if (o->positron_range)
 		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
-			 "%s%s positron range in thin tissue by mu", c->resolution[0] ? ", " : "", o->nuclide->name);
+			 "%s%s positron range by mu", c->resolution[0] ? ", " : "", o->nuclide->name);
 	iso_filter_text(&o->post_filter, c->post_filter, sizeof c->post_filter);
 }
 

@@ -23,7 +23,9 @@ struct iso_system {
 	iso_projector *projector;
 	iso_projector *mu_projector; /* on mu's grid, without TOF */
 	const iso_image *mu;
-	iso_filter_plan *psf;   /* NULL: none */
+	iso_filter_plan *psf;  /* NULL: none */
+	iso_filter_plan *tail; /* NULL: none */
+	float tail_share, *tail_image;
 	iso_range_model *range; /* NULL: none */
 	float *scratch;         /* an image */
 	iso_operator image_model, line_model;
@@ -35,7 +37,13 @@ struct iso_system {
 static void apply_psf(const iso_system *s, float *image)
 {
 	if (!s->psf) return;
+	if (s->tail) {
+		memcpy(s->tail_image, image, s->voxels * sizeof *image);
+		iso_filter_plan_apply(s->tail, s->tail_image);
+	}
 	iso_filter_plan_apply(s->psf, image);
+	if (s->tail)
+		for (size_t j = 0; j < s->voxels; j++) image[j] += s->tail_share * (s->tail_image[j] - image[j]);
 	for (size_t j = 0; j < s->voxels; j++)
 		if (image[j] < 0) image[j] = 0;
 }
@@ -98,6 +106,14 @@ static iso_status create_parts(iso_system *s, const iso_grid *grid, const iso_re
 		const iso_filter gaussian = {.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = resolution->psf_fwhm_mm};
 		status = iso_filter_plan_create(&gaussian, grid, threads, &s->psf, err);
 	}
+	if (status == ISO_OK && s->psf && resolution->tail_share > 0) {
+		const iso_filter gaussian = {.kind = ISO_FILTER_GAUSSIAN, .fwhm_mm = resolution->tail_fwhm_mm};
+		s->tail_share = (float)resolution->tail_share;
+		s->tail_image = malloc(s->voxels * sizeof *s->tail_image);
+		if (!s->tail_image)
+			return iso_fail_memory(err, "the resolution model", s->voxels * sizeof *s->tail_image);
+		status = iso_filter_plan_create(&gaussian, grid, threads, &s->tail, err);
+	}
 	if (status == ISO_OK && resolution->range)
 		status = iso_range_model_create(grid, s->mu, resolution->range, &s->range, err);
 	if (status != ISO_OK || !(s->psf || s->range)) return status;
@@ -134,6 +150,8 @@ void iso_system_free(iso_system *s)
 	iso_projector_free(s->projector);
 	iso_projector_free(s->mu_projector);
 	iso_filter_plan_free(s->psf);
+	iso_filter_plan_free(s->tail);
+	free(s->tail_image);
 	iso_range_model_free(s->range);
 	free(s->scratch);
 	free(s);

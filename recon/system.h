@@ -15,6 +15,7 @@ typedef struct iso_system iso_system;
 /* What lies between the image and what a perfect scanner would see. */
 typedef struct iso_resolution {
 	double psf_fwhm_mm;              /* Gaussian; 0: none */
+	double tail_share, tail_fwhm_mm; /* ... and a wider one that has this share; 0: none */
 	const iso_positron_range *range; /* of the nuclide, in thin tissue as mu shows it; NULL: none */
 } iso_resolution;
 

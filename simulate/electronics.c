@@ -28,7 +28,7 @@ void iso_scene_efficiencies(const iso_scene *scene, float *efficiency)
 {
 	const iso_simulated_electronics *e = &scene->electronics;
 	const uint32_t crystals = scene->detector.rings.rings * scene->detector.rings.crystals_per_ring;
-	iso_random random = iso_random_begin(scene->seed, SPREAD_STREAM);
+	iso_random random = iso_random_begin(e->efficiency_seed ? e->efficiency_seed : scene->seed, SPREAD_STREAM);
 	/* a log-normal distribution of mean 1 whose standard deviation is the spread */
 	const double sigma2 = log1p(e->efficiency_spread * e->efficiency_spread);
 	for (uint32_t c = 0; c < crystals; c++) {

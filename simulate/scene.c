@@ -250,6 +250,29 @@ static iso_tof tof_of(const iso_simulated_detector *d)
 			 .bins = 2 * (int32_t)fmin(ceil(half_ps / d->tof_bin_ps - 0.5), 16000) + 1};
 }
 
+/* The list-mode's dead time is per recorded single (docs/listmode-format.md), the electronics' per photon that a block takes; of those the
+ * crystals' efficiencies let a part through. */
+static iso_status state_dead_time(const iso_scene *scene, iso_scanner *scanner, iso_error *err)
+{
+	const iso_simulated_electronics *e = &scene->electronics;
+	if (!e->on || e->dead_time == ISO_SIMULATED_NO_DEAD_TIME) return ISO_OK;
+	scanner->dead_time_model =
+	    e->dead_time == ISO_SIMULATED_PARALYZABLE ? ISO_DEAD_TIME_PARALYZABLE : ISO_DEAD_TIME_NON_PARALYZABLE;
+	scanner->dead_time_ns = e->dead_time_ns;
+	if (!(e->efficiency_spread > 0)) return ISO_OK;
+	float *efficiency = malloc(scanner->elements * sizeof *efficiency);
+	if (!efficiency) return iso_fail_memory(err, "efficiencies", scanner->elements * sizeof *efficiency);
+	iso_scene_efficiencies(scene, efficiency);
+	double sum = 0, best = 0;
+	for (uint32_t c = 0; c < scanner->elements; c++) {
+		sum += (double)efficiency[c];
+		best = fmax(best, (double)efficiency[c]);
+	}
+	free(efficiency);
+	scanner->dead_time_ns *= best * scanner->elements / sum;
+	return ISO_OK;
+}
+
 iso_status iso_scene_scanner(const iso_scene *scene, iso_scanner **out, iso_error *err)
 {
 	iso_status status = check_detector(&scene->detector, err);
@@ -260,17 +283,15 @@ iso_status iso_scene_scanner(const iso_scene *scene, iso_scanner **out, iso_erro
 	scanner->rule.max_axial_difference_mm = scene->detector.max_axial_difference_mm;
 	scanner->tof = tof_of(&scene->detector);
 	scanner->coincidence_window_ns = scene->detector.coincidence_window_ns;
-	const iso_simulated_electronics *electronics = &scene->electronics;
-	if (electronics->on && electronics->dead_time != ISO_SIMULATED_NO_DEAD_TIME) {
-		scanner->dead_time_model = electronics->dead_time == ISO_SIMULATED_PARALYZABLE
-					       ? ISO_DEAD_TIME_PARALYZABLE
-					       : ISO_DEAD_TIME_NON_PARALYZABLE;
-		scanner->dead_time_ns = electronics->dead_time_ns;
-	}
 	memcpy(scanner->block_crystals, scene->detector.block_crystals, sizeof scanner->block_crystals);
 	scanner->calibration_factor = scene->calibration_factor;
 	scanner->calibration_uncertainty = scene->calibration_uncertainty;
-	return ISO_OK;
+	status = state_dead_time(scene, scanner, err);
+	if (status != ISO_OK) {
+		iso_scanner_free(scanner);
+		*out = NULL;
+	}
+	return status;
 }
 
 iso_acquisition iso_scene_acquisition(const iso_scene *scene)

@@ -9,8 +9,8 @@ import phantoms
 import scenes
 from images import Volume, relative_sd
 
-SIZES = {30: (80, 1.0, 1e6), 60: (80, 1.6, 1e6), 150: (150, 5.0, 1e6)}  # diameter: length and voxel in mm, wanted trues
-TIMES = (0.1, 1, 5)
+SIZES = {30: (80, 1.0), 60: (80, 1.6), 150: (150, 5.0)}  # diameter: length and voxel in mm
+TIMES = {0.1: 1e6, 1: 1e6, 5: 4e5}  # wanted trues; at five times the activity each brings five randoms and five delayeds
 PILOT_DECAYS = 4e6
 
 
@@ -61,13 +61,13 @@ def profiles(image, parts, diameter, length, edge_mm):
     return whole, relative_sd(part_whole), lines
 
 
-def one(program, diameter, times, equal, trues_per_mbq, factor):
-    length, voxel, wanted = SIZES[diameter]
-    mbq, name = times * equal, f"cylinder-{diameter}-{times}"
+def one(program, diameter, times, equal, trues_per_mbq):
+    length, voxel = SIZES[diameter]
+    mbq, wanted, name = times * equal, TIMES[times], f"cylinder-{diameter}-{times}"
     scene = scenes.uniform_cylinder(detector_of(diameter), diameter, length, mbq, max(wanted / (trues_per_mbq * mbq), 0.004), seed=100 + diameter)
     scan = phantoms.simulate(program, name, scene)
     settings = {**(phantoms.CLINICAL_RECON if diameter == 150 else phantoms.MOUSE_RECON), **phantoms.corrections(program, scan),
-                "voxel": voxel, "replicates": 8, "calibration-factor": factor, "grid": phantoms.grid((diameter, diameter, length), voxel)}
+                "voxel": voxel, "replicates": 8, "calibration": phantoms.calibration_file(program, diameter == 150), "grid": phantoms.grid((diameter, diameter, length), voxel)}
     base = program.reconstruct(scan, name, settings)
     mean, sd, lines = profiles(Volume(base), Volume(base, replicates=True), diameter, length, max(4.0, 2.0 * voxel))
     true = scan.organs["cylinder"]["concentration_bq_per_ml"]
@@ -82,10 +82,10 @@ def run(program):
     result.counts = "1 million trues: the mean is known to 0.1 to 0.4 %, a ring or a slab to 0.3 to 1 %; the limit is 2 % of the mean."
     rows, curves = [], {}
     for diameter in SIZES:
-        factor, factor_sd = phantoms.calibration(program, diameter == 150)
+        factor_sd = phantoms.calibration(program, diameter == 150)[1]
         equal, per_mbq = equal_activity(program, diameter)
         for times in TIMES:
-            r = one(program, diameter, times, equal, per_mbq, factor)
+            r = one(program, diameter, times, equal, per_mbq)
             f = r["fates"]
             chi2 = [sum(((v - 1) / sd)**2 for _, v, sd in line) / (len(line) - 1) for line in r["lines"]]
             worst = [max(line, key=lambda p: abs(p[1] - 1)) for line in r["lines"]]

@@ -129,6 +129,14 @@ class Program:
         self._make("normalise", name, digest(self.build, made, *words), [scan.listmode, *words, "-o", path, "-q"])
         return path
 
+    def calibrate(self, volume, name, words):
+        """The path of a calibration file, made from the image of a phantom."""
+        path = os.path.join(self.work, name + ".cal.json")
+        with open(volume + ".recon.made") as file:
+            made = json.load(file)["key"]
+        self._make("calibrate", name, digest(self.build, made, *words), [volume + ".nii.gz", *words, "-o", path, "-q"])
+        return path
+
     def quantify(self, scan, volume, name, dose=None):
         """The rows of biodistribution.csv, by organ and frame."""
         folder = os.path.join(self.work, name)
@@ -148,7 +156,8 @@ class Scan:
         with open(base + ".truth.json") as file:
             self.truth = json.load(file)
         with open(base + ".scene.yaml") as file:
-            self.truth["scanner"] = next(line for line in file if line.startswith("detector:"))
+            self.scene = file.read()
+        self.truth["scanner"] = next(line for line in self.scene.splitlines() if line.startswith("detector:"))
         self.organs = {row["organ"]: row for row in self.truth["organs"]}
 
     def fates(self):

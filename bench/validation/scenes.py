@@ -28,7 +28,7 @@ CLINICAL_PET = {
 EFFECTS = [
     ("blocks", "detector", {"block_crystals": [7, 8]}, ()),
     ("dead time", "electronics", {"dead_time_model": "non_paralyzable", "dead_time_ns": 100}, ()),
-    ("efficiency spread", "electronics", {"efficiency_spread_percent": 10}, ()),
+    ("efficiency spread", "electronics", {"efficiency_spread_percent": 10, "efficiency_seed": 7}, ()),  # the same crystals in all scans
     ("crystals with cross-sections", "detector", {"crystal_material": "LSO"}, ("photofraction", "attenuation_per_mm")),
     ("scatter in the body", "physics", {"scatter": True}, ()),
     ("prompt gammas", "physics", {"prompt_gammas": True}, ()),
@@ -81,7 +81,8 @@ class Scene:
         rows = dict(facts, injection_time=clock(0), scan_start_time=clock(self.wait_s), duration_s=duration_s, seed=self.seed, physics=self.physics, detector=self.detector, truth_grid=self.grid)
         lines = [f"{key}: {json.dumps(value)}" for key, value in rows.items()]
         if self.electronics:
-            lines.append(f"electronics: {json.dumps(self.electronics)}")
+            # rates of singles follow the activity; scans of milliseconds would otherwise have one interval that is longer than they are
+            lines.append(f"electronics: {json.dumps({**self.electronics, 'singles_interval_s': max(duration_s / 20, 1e-5)})}")
         for key, values in (("organs", organs), ("shapes", self.shapes)):
             lines += [f"{key}:"] + [f"  - {json.dumps(value)}" for value in values]
         return "\n".join(lines) + "\n"

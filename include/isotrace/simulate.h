@@ -94,6 +94,7 @@ typedef struct iso_simulated_electronics {
 	double delayed_offset_ns;  /* of the delayed window; > 2 windows */
 	double efficiency_spread;  /* standard deviation of the crystals' relative efficiencies; 0 = all alike */
 	bool log_normal;           /* their distribution; false: normal */
+	uint64_t efficiency_seed;  /* scans with the same one have the same crystals; 0: the scene's seed */
 	double singles_interval_s; /* in which singles are counted; 0: a hundredth of the scan, at least 1 s */
 } iso_simulated_electronics;
 
@@ -140,7 +141,7 @@ uint64_t iso_simulation_prompts(const iso_simulation_counts *counts);
 /* counts of a list-mode file that holds all of it */
 iso_event_counts iso_simulation_event_counts(const iso_simulation_counts *counts, double duration_s);
 
-/* The crystals' true efficiencies, a function of the seed; mean 1. efficiency: [elements of the scanner]. */
+/* The crystals' true efficiencies, a function of efficiency_seed; mean 1. efficiency: [elements of the scanner]. */
 void iso_scene_efficiencies(const iso_scene *scene, float *efficiency);
 
 /* The scanner and the facts of the acquisition that a list-mode file of this scene carries. */

@@ -14,6 +14,11 @@
 enum { MU_VOXELS = 60000, ACTIVITY_VOXELS = 30000, SCATTER_POINTS = 700 };
 /* A scale that the tails know less well than this says less than the simulation itself. */
 static const double tails_sd = 0.1;
+/* Scattered twice or more, per scattered once: were scatters rare and independent it would be half of those scattered once per true. Of them the
+ * part that goes anywhere, whatever the pair; the rest goes where single scatter does (docs/decisions/031). */
+static const double multiple_per_tau = 0.455, multiple_flat = 0.15;
+/* Of the trues, the part that is measured on a line anywhere, since a photon left its energy in a crystal far from the first one. */
+static const double misplaced = 0.0015;
 
 struct iso_background {
 	iso_background_plan plan;
@@ -28,6 +33,7 @@ struct iso_background {
 	iso_pair_table *gamma_part;
 	iso_tails *tails;
 	double alpha, beta;
+	iso_pair_sums flat; /* of a table that is the same everywhere */
 	bool counted;
 	double counts[ISO_TAIL_GROUPS];
 };
@@ -70,10 +76,7 @@ static iso_status prepare_scatter(iso_background *b, iso_error *err)
 		return iso_fail_memory(err, "scatter", elements * (sizeof *b->place + sizeof *b->efficiency));
 	for (uint32_t n = 0; n < elements; n++) b->place[n] = b->detectors->place[p->columns->element[n]];
 	take_efficiencies(b);
-	if (p->scale != ISO_SCATTER_SCALE_NONE)
-		status =
-		    iso_tails_create(p->scanner, p->columns, b->mu, margin_mm(p->scanner), p->threads, &b->tails, err);
-	return status;
+	return iso_tails_create(p->scanner, p->columns, b->mu, margin_mm(p->scanner), p->threads, &b->tails, err);
 }
 
 iso_status iso_background_create(const iso_background_plan *plan, iso_background **out, iso_error *err)
@@ -231,10 +234,15 @@ static iso_status find_scales(const iso_background *b, const iso_background_imag
 {
 	sums s;
 	*report = (iso_scatter_report){.scale = 1, .gamma_scale = 1, .scale_sd = (double)NAN, .fraction = (double)NAN};
-	if (!b->tails) return ISO_OK;
+	if (b->plan.scale == ISO_SCATTER_SCALE_NONE) return ISO_OK;
 	const iso_status status = add_up(b, image->scale_s, &s, err);
 	if (status != ISO_OK) return status;
-	if (b->plan.scale == ISO_SCATTER_SCALE_TAILS) report->from_tails = scale_by_tails(b, &s, report);
+	if (b->plan.scale == ISO_SCATTER_SCALE_TAILS) {
+		sums beside = s;
+		for (int g = 0; g < ISO_TAIL_GROUPS && b->flat.all > 0; g++)
+			beside.randoms.tails[g] += misplaced * image->explained * b->flat.tails[g] / b->flat.all;
+		report->from_tails = scale_by_tails(b, &beside, report);
+	}
 	if (!report->from_tails) report->from_total = scale_by_total(&s, image, report);
 	const double scattered = report->scale * s.scatter.all + report->gamma_scale * s.gammas.all;
 	const double beyond = image->prompts - s.randoms.all;
@@ -242,12 +250,40 @@ static iso_status find_scales(const iso_background *b, const iso_background_imag
 	return ISO_OK;
 }
 
+/* Fills `table` with the mean of `part` over its pairs, by time. */
+static void level(const iso_pair_table *part, iso_pair_table *table)
+{
+	const size_t pairs = (size_t)part->detectors->count * part->detectors->count;
+	for (uint32_t t = 0; t < part->times; t++) {
+		double sum = 0;
+		for (size_t n = 0; n < pairs; n++) sum += (double)part->value[n * part->times + t];
+		for (size_t n = 0; n < pairs; n++) table->value[n * part->times + t] = (float)(sum / (double)pairs);
+	}
+}
+
+/* Photons that scatter more than once, from those that do once. Overwrites b->table. */
+static void add_multiple_scatter(iso_background *b, const iso_background_image *image)
+{
+	iso_pair_sums single;
+	const float *efficiency = b->plan.scanner->efficiency;
+	iso_tails_table_sums(b->tails, b->part, efficiency, &single);
+	if (!(single.all > 0) || !(image->explained > 0)) return;
+	level(b->part, b->table);
+	iso_tails_table_sums(b->tails, b->table, efficiency, &b->flat);
+	const double part = multiple_per_tau * single.all * image->scale_s / image->explained;
+	const float alike = (float)(1 + (1 - multiple_flat) * part),
+		    anywhere = b->flat.all > 0 ? (float)(multiple_flat * part * single.all / b->flat.all) : 0;
+	const size_t values = iso_pair_table_values(b->part);
+	for (size_t n = 0; n < values; n++)
+		b->part->value[n] = alike * b->part->value[n] + anywhere * b->table->value[n];
+}
+
 iso_status iso_background_update(iso_background *b, const iso_background_image *image, iso_scatter_report *report,
 				 iso_error *err)
 {
 	iso_image *activity;
 	iso_status status = ISO_OK;
-	if (b->tails && b->plan.scale == ISO_SCATTER_SCALE_TAILS && !b->counted) status = count_tails(b, image, err);
+	if (b->plan.scale == ISO_SCATTER_SCALE_TAILS && !b->counted) status = count_tails(b, image, err);
 	if (status != ISO_OK) return status;
 	status = iso_coarse_map_create(image->grid, image->x, ACTIVITY_VOXELS, &activity, err);
 	if (status != ISO_OK) return status;
@@ -255,6 +291,7 @@ iso_status iso_background_update(iso_background *b, const iso_background_image *
 	if (status == ISO_OK && b->gamma_part)
 		status = iso_prompt_gamma_simulate(&b->model, b->plan.nuclide, activity, b->gamma_part, err);
 	iso_image_free(activity);
+	if (status == ISO_OK) add_multiple_scatter(b, image);
 	if (status == ISO_OK) status = find_scales(b, image, report, err);
 	if (status != ISO_OK) return status;
 	const size_t values = iso_pair_table_values(b->table);

@@ -503,6 +503,10 @@ static void test_refusals(void)
 	expect(&c, &o, ISO_BAD_USAGE, "subsets");
 	o = good, o.psf_fwhm_mm = -1;
 	expect(&c, &o, ISO_BAD_USAGE, "resolution");
+	o = good, o.psf_tail_share = 0.2, o.psf_tail_fwhm_mm = 4;
+	expect(&c, &o, ISO_BAD_USAGE, "tail");
+	o = good, o.psf_fwhm_mm = 3, o.psf_tail_share = 0.2, o.psf_tail_fwhm_mm = 2;
+	expect(&c, &o, ISO_BAD_USAGE, "tail");
 	o = good, o.dead_time_factor = 0.5;
 	expect(&c, &o, ISO_BAD_USAGE, "dead time");
 	o = good, o.post_filter.kind = ISO_FILTER_GAUSSIAN;

@@ -15,6 +15,28 @@ typedef struct scan {
 	iso_acquisition facts;
 } scan;
 
+/* What docs/decisions/031 adds to single scatter, as numbers of their own: multiple scatter per single scatter and per S / T, the part of it that is the same
+ * for all pairs but for their views, and the part of the trues that lies anywhere. */
+static const double multiple_per_tau = 0.455, multiple_flat = 0.15, misplaced = 0.0015;
+
+typedef struct rates {
+	double trues, single, flat; /* of a pair, or summed over all */
+} rates;
+
+static rates rates_of(const bench *b, const iso_event *pair, int bin)
+{
+	const uint32_t a = pair->element[0], c = pair->element[1];
+	const float *p = b->scanner->position_mm + 3 * (size_t)a, *q = b->scanner->position_mm + 3 * (size_t)c;
+	const float from[3] = {p[0] - 5, p[1], p[2]}, to[3] = {q[0] - 5, q[1], q[2]};
+	const iso_net_place *place = b->detectors->place;
+	rates r = {.single = iso_pair_table_at(b->table, place + a, place + c, bin)};
+	if (bin != 0) return r; /* of the others' TOF only what is needed to count them */
+	r.trues = iso_pair_factor(b->scanner, a, c) * activity * chord_mm(from, to, active_mm, half_mm) *
+		  exp(-mu_per_mm * chord_mm(p, q, water_mm, half_mm));
+	r.flat = (double)place[a].view * (double)place[c].view;
+	return r;
+}
+
 static scan scan_open(bool tof, double scatter_scale)
 {
 	scan s = {.bench = bench_open(tof), .duration_s = 60, .facts = iso_acquisition_unknown()};
@@ -25,21 +47,21 @@ static scan scan_open(bool tof, double scatter_scale)
 	const size_t count = all_pairs(b->scanner, &pairs);
 	const int half = tof ? (b->scanner->tof.bins - 1) / 2 : 0;
 	double *mean = malloc(count * sizeof *mean);
+	rates all = {0, 0, 0};
+	for (int bin = -half; bin <= half; bin++)
+		for (size_t n = 0; n < count; n++) {
+			const rates r = rates_of(b, pairs + n, bin);
+			all.trues += r.trues, all.single += r.single, all.flat += r.flat;
+		}
+	const double multiple = multiple_per_tau * all.single / all.trues;
 	for (int bin = -half; bin <= half; bin++) {
 		for (size_t n = 0; n < count; n++) {
-			const uint32_t a = pairs[n].element[0], c = pairs[n].element[1];
-			const float *p = b->scanner->position_mm + 3 * (size_t)a,
-				    *q = b->scanner->position_mm + 3 * (size_t)c;
-			const float from[3] = {p[0] - 5, p[1], p[2]}, to[3] = {q[0] - 5, q[1], q[2]};
-			const double scatter = scatter_scale * iso_pair_table_at(b->table, b->detectors->place + a,
-										 b->detectors->place + c, bin);
-			const double chord = chord_mm(from, to, active_mm, half_mm);
+			const rates r = rates_of(b, pairs + n, bin);
+			const double anywhere = r.flat / all.flat;
+			const double scatter = scatter_scale * ((1 + (1 - multiple_flat) * multiple) * r.single +
+								multiple_flat * multiple * all.single * anywhere);
 			pairs[n].tof_bin = (int16_t)bin;
-			/* of the true ones' TOF only what is needed to count them */
-			const double trues = bin == 0 ? iso_pair_factor(b->scanner, a, c) * activity * chord *
-							    exp(-mu_per_mm * chord_mm(p, q, water_mm, half_mm))
-						      : 0;
-			mean[n] = 0.008 * s.duration_s * (trues + scatter);
+			mean[n] = 0.008 * s.duration_s * (r.trues + scatter + misplaced * all.trues * anywhere);
 			s.scattered += 0.008 * s.duration_s * scatter;
 		}
 		s.count = draw_events(pairs, mean, count, ISO_EVENT_PROMPT, 60000, 100 + (uint64_t)(bin + half),

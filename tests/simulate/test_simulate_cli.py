@@ -141,6 +141,16 @@ def electronics_and_the_truth_of_events():
     facts = json.loads(info.stdout)
     assert facts["singles"] == {"photons": counts["singles"], "groups": 12544, "interval_s": 0.02, "intervals": 3}
     assert facts["blocks"] == {"number": 112, "crystals_transaxial": 14, "crystals_axial": 8}
+    # the same crystals in another scan: a norm scan corrects the scans that follow it
+    found = {}
+    for seed in ("21", "22"):
+        for own in ("", "  efficiency_seed: 9\n"):
+            with open(path("s.yaml"), "w") as file:
+                file.write(open(CYLINDER).read().replace("detector:\n", ELECTRONICS.replace("  singles_interval_s", own + "  singles_interval_s")))
+            assert run(path("s.yaml"), "-o", path("s.lm.h5"), "--duration", "0.002", "--seed", seed).returncode == 0
+            with h5py.File(path("s.lm.h5"), "r") as file:
+                found[seed, own != ""] = file["truth/efficiency"][:]
+    assert (found["21", True] == found["22", True]).all() and (found["21", False] != found["22", False]).any()
     # without electronics the fate is known, too
     result = run(CYLINDER, "-o", path("f.lm.h5"), "--duration", "0.2", "--scale", "40", "--json")
     counts = json.loads(result.stdout)["counts"]
@@ -160,6 +170,7 @@ def electronics_that_are_wrong():
             ("delayed_offset_ns: 400", "delayed_offset_ns: 5", "delayed_offset_ns is 5"),
             ("block_crystals: [14, 8]", "block_crystals: [13, 8]", "blocks of 13 x 8"),
             ("  block_crystals: [14, 8]\n", "", "there are none"),
+            ("  singles_interval_s", "  efficiency_seed: 0.5\n  singles_interval_s", "efficiency_seed"),
             ("efficiency_spread_percent: 12", "efficiency_spread: 12", "efficiency_spread")]:
         assert old in ELECTRONICS, old
         broken("detector:\n", ELECTRONICS.replace(old, new), message)
