@@ -89,7 +89,7 @@ def background():
     """As many randoms as trues, dead time of 100 ns. Randoms: 1 % and four standard deviations of their own number and of the delayeds'. Scatter, scaled
     to the total: 5 % and four standard deviations, of the true scattered events and of prompts less randoms, which the estimate is made
     from. Profiles: 5 % of the maximum and, since the worst of 23 bins is looked at, five standard deviations of the fullest one."""
-    scene = scenes.uniform_cylinder({**scenes.MOUSE_PET}, 40, 60, 200, 0.008, seed=5)
+    scene = scenes.uniform_cylinder({**scenes.MOUSE_PET}, 40, 60, 200, 0.006, seed=5)
     for key in ("photofraction", "attenuation_per_mm"):
         del scene.detector[key]
     scene.detector.update(crystal_material="LSO", block_crystals=[7, 8])
@@ -98,11 +98,10 @@ def background():
     scan = program.simulate("busy", scene)
     fates = scan.fates()
     prompts, randoms, scattered = sum(fates.values()), fates["randoms"], fates["scattered"]
-    for how in ("delayed", "singles"):
+    for how, more in (("delayed", {"scatter": "none", "iterations": 1}), ("singles", {"scatter-scale": "total"})):
         path = os.path.join(folder, how + ".json")
         program.reconstruct(scan, "busy-" + how, {**COARSE, "replicates": 0, "randoms": how, "voxel": 3.2, "grid": phantoms.grid((40, 40, 60), 3.2), "psf-fwhm": 4,
-                                                  "uncalibrated": True, "mu": scan.base + ".mu.nii.gz", "scatter-scale": "total", "dead-time": "singles",
-                                                  "write-background": path})
+                                                  "uncalibrated": True, "mu": scan.base + ".mu.nii.gz", "dead-time": "singles", "write-background": path, **more})
         with open(path) as file:
             made = json.load(file)
         check(f"randoms from {how}", 100 * (made["randoms"] / randoms - 1), 1 + 400 * numpy.sqrt(2 / randoms), "%")
