@@ -129,6 +129,11 @@ static iso_status reconstruct_within(uint64_t max_memory_bytes, const char *fold
 	options.threads = 2;
 	options.max_memory_bytes = max_memory_bytes;
 	options.scratch_folder = folder;
+	static iso_background_totals totals;
+	if (with_scatter && max_memory_bytes) {
+		options.background = &totals;
+		options.checkpoint = NULL;
+	}
 	iso_events *events = NULL;
 	iso_volume *volume = NULL;
 	iso_status status = iso_nuclide_find(with_scatter ? "Sc-44" : "Cu-64", NULL, &options.nuclide, err);

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The phantoms of bench/validation at low counts: a cylinder, points, a mouse with F-18. Prints TAP.
 
-Scatter, dead time and the other effects of bench/validation/scenes.py EFFECTS stay off: each has tests of its own, and
-scripts/validate physics proves the whole."""
+In the first three, scatter, dead time and the other effects of bench/validation/scenes.py EFFECTS stay off: each has tests of its own, and
+scripts/validate physics proves the whole. The last one is a scan with all of them, whose estimated background is set against the events' true fates."""
+import json
 import os
 import shutil
 import sys
@@ -20,6 +21,7 @@ except ImportError as missing:
     sys.exit(0)
 
 import mice
+import monte_carlo
 import phantoms
 import scenes
 from images import Volume, centroid, relative_sd, sidecar
@@ -83,7 +85,36 @@ def mouse(factor, factor_percent):
               mice.limit_percent(true["volume_ml"]) + 2 + 4 * numpy.hypot(factor_percent, min(100 * sd, 8)), "%")
 
 
+def background():
+    """As many randoms as trues, dead time of 100 ns. Randoms: 1 % and four standard deviations of their own number and of the delayeds'. Scatter, scaled
+    to the total: 5 % and four standard deviations, of the true scattered events and of prompts less randoms, which the estimate is made
+    from. Profiles: 5 % of the maximum and, since the worst of 23 bins is looked at, five standard deviations of the fullest one."""
+    scene = scenes.uniform_cylinder({**scenes.MOUSE_PET}, 40, 60, 200, 0.006, seed=5)
+    for key in ("photofraction", "attenuation_per_mm"):
+        del scene.detector[key]
+    scene.detector.update(crystal_material="LSO", block_crystals=[7, 8])
+    scene.physics["scatter"] = scene.materials = True
+    scene.electronics = {"dead_time_model": "non_paralyzable", "dead_time_ns": 100, "singles_interval_s": 0.001}
+    scan = program.simulate("busy", scene)
+    fates = scan.fates()
+    prompts, randoms, scattered = sum(fates.values()), fates["randoms"], fates["scattered"]
+    for how, more in (("delayed", {"scatter": "none", "iterations": 1}), ("singles", {"scatter-scale": "total"})):
+        path = os.path.join(folder, how + ".json")
+        program.reconstruct(scan, "busy-" + how, {**COARSE, "replicates": 0, "randoms": how, "voxel": 3.2, "grid": phantoms.grid((40, 40, 60), 3.2), "psf-fwhm": 4,
+                                                  "uncalibrated": True, "mu": scan.base + ".mu.nii.gz", "dead-time": "singles", "write-background": path, **more})
+        with open(path) as file:
+            made = json.load(file)
+        check(f"randoms from {how}", 100 * (made["randoms"] / randoms - 1), 1 + 400 * numpy.sqrt(2 / randoms), "%")
+    check("scatter", 100 * (made["scatter"] / scattered - 1), 5 + 400 * numpy.hypot(numpy.sqrt(1 / scattered), numpy.sqrt(prompts + randoms) / (prompts - randoms)), "%")
+    for kind in ("randoms", "scatter"):
+        for name, where in zip(("radial", "axial"), monte_carlo.lines(scan, monte_carlo.FATE[kind])):
+            true = numpy.histogram(where, made[name]["edges_mm"])[0]
+            off = 100 * (numpy.array(made[name][kind]) - true) / true.max()
+            check(f"{name} profile of {kind}, % of its maximum", off[abs(off).argmax()], 5 + 500 / numpy.sqrt(true.max()), "%")
+
+
 try:
+    background()
     calibration = cylinders()
     points()
     mouse(*calibration)
