@@ -83,8 +83,8 @@ def run(program):
     result.setup = ("Water, F-18: 30 and 60 mm (80 mm long) in the mouse PET, 150 mm (150 mm long) in the clinical one. 6 x 12 OSEM with resolution model; "
                     "voxels of 1, 1.6 and 5 mm, since nothing in them is small. The calibration comes from other cylinders (40 and 100 mm). Mean and "
                     "profiles of all that is farther than 4 mm (150 mm: 10 mm) from the surface; standard deviations from 8 replicates.")
-    result.counts = "1 million trues (0.4 million at five times the activity, but for 60 mm): the mean is known to some 0.3 % (0.9 % at five times the activity), a ring or a slab to 1 % "
-                     "(3 %), as the table says; the limit is 2 % of the mean."
+    result.counts = ("1 million trues (0.4 million at five times the activity, but for 60 mm): the mean is known to some 0.3 % (0.9 %), a ring or a slab to 1 % (3 %), "
+                     "as the table says; the limit is 2 % of the mean.")
     rows, curves, scales = [], {}, []
     for diameter in SIZES:
         factor_sd = phantoms.calibration(program, diameter == 150)[1]
