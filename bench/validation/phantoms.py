@@ -45,10 +45,10 @@ def corrections(program, scan, without=()):
     settings = {"mu": None if "attenuation" in without else scan.base + ".mu.nii.gz",
                 "randoms": "none" if "randoms" in without else "delayed"}
     if program.takes("recon", "--scatter"):
-        settings["scatter"] = "none" if {"scatter", "attenuation"} & set(without) else "sss"
+        settings["scatter"] = "none" if {"scatter", "attenuation"} & set(without) or '"scatter": true' not in scan.scene else "sss"
     if program.takes("recon", "--normalisation") and "normalisation" not in without and "efficiency_spread_percent" in scan.scene:
         settings["normalisation"] = normalisation(program, clinical)
-    if program.takes("recon", "--dead-time=") and "dead time" not in without:
+    if program.takes("recon", "--dead-time=") and "dead time" not in without and "dead_time_ns" in scan.scene:
         settings["dead-time"] = "singles"
         # where crystals are alike, the electronics' dead time is that of recorded singles, and the list-mode states it
         settings["dead-time-ns"] = dead_time.per_single_ns(program) if "efficiency_spread_percent" in scan.scene else None
