@@ -137,7 +137,7 @@ def run_without(program):
     result.setup = ("The mouse with 20 MBq of F-18 unless another nuclide is named, settings as above; the same list-mode reconstructed without one correction. Mean and "
                     "largest error over the organs above 0.1 mL, % of the truth. Rows with * are arithmetic on the corrected values: the step that is left out is a factor.")
     result.counts = "60 million positrons, as for the nuclides: 0.5 to 3 % per organ."
-    factor, _ = phantoms.calibration(program)
+    calibrated, (factor, _) = phantoms.calibration_file(program), phantoms.calibration(program)
     scan = phantoms.simulate(program, "mouse-busy", scenes.mouse("F-18", 20, 6.2, 60))
     rows, bars = [], {}
 
@@ -148,7 +148,7 @@ def run_without(program):
         rows.append([label, f"{mean:+.1f}", f"{off[worst]:+.1f}", worst, *(f"{off[o]:+.1f}" for o in ("liver", "heart", "lungs"))])
         bars[label] = off[worst]
 
-    whole, volume = organs(program, "mouse-busy", scan, factor)
+    whole, volume = organs(program, "mouse-busy", scan, calibrated)
     row("all on", scan, whole)
     tried = [("attenuation", {"positron-range": False}), ("randoms", {})]
     tried += [(name, {}) for name, option in (("scatter", "--scatter"), ("normalisation", "--normalisation"), ("dead time", "--dead-time="))
@@ -160,7 +160,7 @@ def run_without(program):
     row("decay over 1 h from injection to scan left out *", scan, {o: (v * 2**(-3600 / F18_HALF_LIFE_S), sd) for o, (v, sd) in whole.items()})
     for nuclide in ("Cu-64", "Ga-68", "I-124"):
         other, name = nuclide_scan(program, nuclide), f"mouse-{nuclide}"
-        found, base = organs(program, name, other, factor, replicates=5)
+        found, base = organs(program, name, other, calibrated, replicates=5)
         row(f"{nuclide}, all on", other, found)
         row(f"{nuclide}, positron range off", other, organs(program, name + "-no-range", other, factor, {"positron-range": False})[0])
         if program.takes("recon", "--prompt-gamma") and nuclide in phantoms.WITH_PROMPT_GAMMAS:
