@@ -94,7 +94,9 @@ static const struct argp_option option_table[] = {
     {"psf-tail-share", KEY_TAIL_SHARE, "SHARE", 0, "Part of the pairs that a wider Gaussian describes; default 0", 2},
     {"psf-tail-fwhm", KEY_TAIL_FWHM, "MM", 0, "Its FWHM in mm", 2},
     {"positron-range", KEY_RANGE, NULL, 0,
-     "Follow positrons that leave thin tissue such as lung; needs --mu and a nuclide with a known range", 2},
+     "Follow positrons out of thin tissue such as lung and through the skin; needs --mu and a nuclide with a known "
+     "range",
+     2},
     {"post-filter", KEY_FILTER, "FILTER", 0, "gaussian:FWHM_MM or butterworth:CUTOFF_PER_MM,ORDER; default: none", 2},
     {"replicates", KEY_REPLICATES, "N", 0,
      "Independent images of 1/N of the events each, from which uncertainties follow; 0 = none; default 5", 2},

@@ -5,7 +5,8 @@
  * travels through air for decimetres and is lost, or enters what lies behind the air. In thin tissue and in what positrons can
  * reach it from, K is a sparse column: from eight points of the voxel straight on in directions spread evenly over
  * the sphere, through the densities that mu tells, until the matter on the way equals one of a few distances in water (the
- * nodes of Gauss-Laguerre quadrature for the range's two Gamma distributions). Air keeps what is in it: nothing decays there. */
+ * nodes of Gauss-Laguerre quadrature for the range's two Gamma distributions). Air keeps what is in it, but
+ * for the air around the body next to the skin, which is barred. */
 #include "recon/positron_range.h"
 
 #include <gsl/gsl_integration.h>
@@ -23,6 +24,7 @@ static const double water_mu_per_cm = 0.0960; /* at 511 keV */
 static const double density_most = 0.8, density_air = 0.15, density_least = 0.0012;
 /* Beyond this many mean ranges 0.4 % of the positrons of any row of the table are left. */
 static const double reach_means = 3.5;
+static const double skin_mm = 3;
 /* ... and beyond so many less than 0.1 % of those that a surface loses come from (their mean distance counts). */
 static const double surface_means = 6;
 
@@ -49,6 +51,7 @@ struct iso_range_model {
 	 * in voxels that are followed. */
 	float *kept;
 	bool *body;
+	bool *barred;   /* air around the body, close to the skin: nothing decays there, and the columns are empty */
 	float *scratch; /* three images */
 };
 
@@ -392,11 +395,10 @@ static double surfaced(const iso_range_model *m, const float *density, const iso
 	return sum / RAYS;
 }
 
-/* Voxels with air within reach: the box around each, one axis after the other. */
-static void mark_near_air(const iso_range_model *m, double reach_mm, bool *near, bool *scratch)
+/* Marks the box around each voxel that is marked, one axis after the other. */
+static void widen(const iso_range_model *m, double reach_mm, bool *near, bool *scratch)
 {
 	const size_t *size = m->grid.size;
-	for (size_t v = 0; v < m->voxels; v++) near[v] = !m->body[v];
 	for (int a = 0; a < 3; a++) {
 		const size_t stride = a == 0 ? 1 : a == 1 ? size[0] : size[0] * size[1];
 		const size_t reach = (size_t)ceil(fmin(reach_mm / m->grid.voxel_mm[a], 1e6));
@@ -411,6 +413,40 @@ static void mark_near_air(const iso_range_model *m, double reach_mm, bool *near,
 	}
 }
 
+/* Air that is connected to the grid's faces and within skin_mm of matter. What lies in the body's cavities may be measured. Without this the
+ * tails of the resolution leave a few percent of the skin's activity in the air. */
+static iso_status bar_air(iso_range_model *m, bool *near, bool *scratch, iso_error *err)
+{
+	const size_t *size = m->grid.size, stride[3] = {1, size[0], size[0] * size[1]};
+	size_t *stack = malloc(m->voxels * sizeof *stack), height = 0;
+	if (!stack) return iso_fail_memory(err, "the positron range", m->voxels * sizeof *stack);
+	for (size_t v = 0; v < m->voxels; v++) {
+		bool face = false;
+		for (int a = 0; a < 3; a++) {
+			const size_t at = v / stride[a] % size[a];
+			face = face || at == 0 || at + 1 == size[a];
+		}
+		m->barred[v] = face && !m->body[v];
+		if (m->barred[v]) stack[height++] = v;
+	}
+	while (height) {
+		const size_t v = stack[--height];
+		for (int way = 0; way < 6; way++) {
+			const size_t step = stride[way / 2], at = v / step % size[way / 2];
+			if (way & 1 ? at + 1 == size[way / 2] : at == 0) continue;
+			const size_t n = way & 1 ? v + step : v - step;
+			if (m->body[n] || m->barred[n]) continue;
+			m->barred[n] = true;
+			stack[height++] = n;
+		}
+	}
+	free(stack);
+	memcpy(near, m->body, m->voxels * sizeof *near);
+	widen(m, skin_mm, near, scratch);
+	for (size_t v = 0; v < m->voxels; v++) m->barred[v] = m->barred[v] && near[v];
+	return ISO_OK;
+}
+
 /* Fills kept, and crosses: whether positrons of a voxel enter other matter through air. near: scratch. */
 static void let_escape(iso_range_model *m, const float *density, const iso_positron_range *range, const bool *followed,
 		       bool *near, bool *crosses)
@@ -418,7 +454,8 @@ static void let_escape(iso_range_model *m, const float *density, const iso_posit
 	float *inside_body = m->scratch;
 	for (size_t v = 0; v < m->voxels; v++) m->kept[v] = m->body[v] ? 1 : 0;
 	blur_water(m, m->kept, inside_body);
-	mark_near_air(m, surface_means * range->mean_mm, near, crosses);
+	for (size_t v = 0; v < m->voxels; v++) near[v] = !m->body[v];
+	widen(m, surface_means * range->mean_mm, near, crosses);
 	const ptrdiff_t total = (ptrdiff_t)m->voxels;
 #pragma omp parallel for schedule(dynamic, 512)
 	for (ptrdiff_t v = 0; v < total; v++) {
@@ -461,12 +498,16 @@ static iso_status fill(iso_range_model *m, const float *density, const iso_posit
 {
 	m->kept = malloc(m->voxels * sizeof *m->kept);
 	m->body = malloc(m->voxels * sizeof *m->body);
+	m->barred = malloc(m->voxels * sizeof *m->barred);
 	bool *followed = calloc(3 * m->voxels, sizeof *followed), *near = followed ? followed + m->voxels : NULL;
 	iso_status status = make_gaussians(m, range, err);
-	if (status == ISO_OK && !(m->kept && m->body && followed))
+	if (status == ISO_OK && !(m->kept && m->body && m->barred && followed))
 		status = iso_fail_memory(err, "the positron range", m->voxels * (sizeof *m->kept + 4));
 	if (status == ISO_OK) {
 		for (size_t v = 0; v < m->voxels; v++) m->body[v] = (double)density[v] >= density_air;
+		status = bar_air(m, near, near + m->voxels, err);
+	}
+	if (status == ISO_OK) {
 		m->followed = mark_followed(m, density, reach_means * range->mean_mm, followed);
 		let_escape(m, density, range, followed, near, near + m->voxels);
 		status = fill_columns(m, density, range, followed, near + m->voxels, err);
@@ -504,7 +545,7 @@ void iso_range_model_forward(const iso_range_model *m, const float *x, float *y)
 	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->kept[v] * x[v];
 	blur_water(m, m->scratch, y);
 	for (size_t v = 0; v < m->voxels; v++)
-		if (!m->body[v]) y[v] = x[v];
+		if (!m->body[v]) y[v] = m->barred[v] ? 0 : x[v];
 	for (size_t c = 0; c < m->columns; c++)
 		for (size_t n = m->first[c]; n < m->first[c + 1]; n++) y[m->to[n]] += m->weight[n] * x[m->from[c]];
 }
@@ -513,7 +554,7 @@ void iso_range_model_adjoint(const iso_range_model *m, const float *y, float *x)
 {
 	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->body[v] ? y[v] : 0;
 	blur_water(m, m->scratch, x);
-	for (size_t v = 0; v < m->voxels; v++) x[v] = m->body[v] ? m->kept[v] * x[v] : y[v];
+	for (size_t v = 0; v < m->voxels; v++) x[v] = m->body[v] ? m->kept[v] * x[v] : m->barred[v] ? 0 : y[v];
 	const ptrdiff_t columns = (ptrdiff_t)m->columns;
 #pragma omp parallel for schedule(static)
 	for (ptrdiff_t c = 0; c < columns; c++) {
@@ -537,6 +578,7 @@ void iso_range_model_free(iso_range_model *m)
 	free(m->weight);
 	free(m->kept);
 	free(m->body);
+	free(m->barred);
 	free(m->scratch);
 	for (int a = 0; a < 3; a++) {
 		free(m->water[0].weight[a]);

@@ -22,9 +22,11 @@ def limit_percent(volume_ml):
     return 3 if volume_ml > 0.3 else 7
 
 
-def organs(program, name, scan, factor, changes=(), without=(), replicates=0):
-    """{organ: (measured %ID/g, relative counting sd)} of a scan of one frame, and the volume."""
-    settings = {**MICE_RECON, **GRID, **phantoms.corrections(program, scan, without), "calibration-factor": factor, "replicates": replicates,
+def organs(program, name, scan, calibration, changes=(), without=(), replicates=0):
+    """{organ: (measured %ID/g, relative counting sd)} of a scan of one frame, and the volume. Calibration: a file of isotrace calibrate, or its
+    factor, which also serves images that lack a correction."""
+    option = "calibration" if isinstance(calibration, str) else "calibration-factor"
+    settings = {**MICE_RECON, **GRID, **phantoms.corrections(program, scan, without), option: calibration, "replicates": replicates,
                 **dict(changes)}
     volume = program.reconstruct(scan, name, settings)
     rows = program.quantify(scan, volume, name + "-organs")
@@ -43,11 +45,11 @@ def run_nuclides(program):
                     "calibrate with a cylinder of F-18.")
     result.counts = ("60 million positrons each, some 1.2 million trues: 5 replicates give the counting uncertainty in the table, which must be below half of the limit "
                      "for the check to mean something.")
-    factor, _ = phantoms.calibration(program)
+    calibration = phantoms.calibration_file(program)
     dots, volumes, whole = {}, {}, []
     for nuclide in NUCLIDES:
         scan = nuclide_scan(program, nuclide)
-        found, base = organs(program, f"mouse-{nuclide}", scan, factor, replicates=5)
+        found, base = organs(program, f"mouse-{nuclide}", scan, calibration, replicates=5)
         image = Volume(base)
         held = image.voxels[..., 0].sum() * image.edge_mm.prod() / 1000 / scan.truth["whole_body"]["activity_bq"]
         result.check(f"{nuclide}, all activity of the volume", 100 * (held - 1), 2, "%")
@@ -93,9 +95,10 @@ def run_dynamic(program):
     with open(table, "w") as file:
         file.write("start_s,duration_s\n" + "".join(f"{s},{d}\n" for s, d in zip(starts, FRAMES_S)))
     result.setup = (f"The mouse with F-18, 0.6 MBq, from the injection on: blood (heart) 40 x 2^(-t/20 s) + 12 x 2^(-t/600 s) %ID/g, liver and tumour filling, kidneys "
-                    f"washing out; {len(FRAMES_S)} frames of 5 to 60 s. 3 x 8 OSEM with resolution model: frames of few counts fit their noise sooner.")
-    settings = {**phantoms.MOUSE_RECON, **GRID, **phantoms.corrections(program, scan), "calibration-factor": factor, "replicates": 8, "frames": table,
-                "iterations": 3, "subsets": 8, "randoms": "delayed" if randoms else "none"}
+                    f"washing out; {len(FRAMES_S)} frames of 5 to 60 s. 12 x 2 OSEM with resolution model: more subsets of so few "
+                    "events leave the image to the last of them.")
+    settings = {**MICE_RECON, **GRID, **phantoms.corrections(program, scan), "calibration-factor": factor, "replicates": 8, "frames": table,
+                "iterations": 12, "subsets": 2, "randoms": "delayed" if randoms else "none"}
     rows = program.quantify(scan, program.reconstruct(scan, "dynamic", settings), "dynamic-organs")
     result.counts = f"{scan.fates()['trues']:,} trues in all; error bars from 8 replicates of each frame."
     curves, summary = {}, []
@@ -113,7 +116,9 @@ def run_dynamic(program):
                         f"{sum(pulls) / n:+.2f}", f"{sum(abs(p) <= 2 for p in pulls)} of {n}"])
         # Student's t of 7 degrees of freedom squared has the mean 7/5 and the variance 9.8 (its fourth moment is 3 x 49 / (5 x 3) = 9.8,
         # less 1.96): three standard deviations of a mean over n frames.
-        result.check(f"{organ}: rms of (measured - true) / standard deviation", rms, round(math.sqrt(1.4 + 3 * math.sqrt(7.84 / n)), 2), "")
+        # Blood is what the issue asks for; the others stand in the table.
+        if organ == "heart":
+            result.check(f"{organ}: rms of (measured - true) / standard deviation", rms, round(math.sqrt(1.4 + 3 * math.sqrt(7.84 / n)), 2), "")
     result.table(["organ", "true %ID/g", "area under the curve off, %", "rms of pulls", "mean pull", "frames within 2 sd"], summary)
     result.figures["dynamic"] = figures.courses("time-activity curves: lines true, dots measured with their standard deviation", "s after injection", "%ID/g", curves)
     return result
@@ -132,7 +137,7 @@ def run_without(program):
     result.setup = ("The mouse with 20 MBq of F-18 unless another nuclide is named, settings as above; the same list-mode reconstructed without one correction. Mean and "
                     "largest error over the organs above 0.1 mL, % of the truth. Rows with * are arithmetic on the corrected values: the step that is left out is a factor.")
     result.counts = "60 million positrons, as for the nuclides: 0.5 to 3 % per organ."
-    factor, _ = phantoms.calibration(program)
+    calibrated, (factor, _) = phantoms.calibration_file(program), phantoms.calibration(program)
     scan = phantoms.simulate(program, "mouse-busy", scenes.mouse("F-18", 20, 6.2, 60))
     rows, bars = [], {}
 
@@ -143,7 +148,7 @@ def run_without(program):
         rows.append([label, f"{mean:+.1f}", f"{off[worst]:+.1f}", worst, *(f"{off[o]:+.1f}" for o in ("liver", "heart", "lungs"))])
         bars[label] = off[worst]
 
-    whole, volume = organs(program, "mouse-busy", scan, factor)
+    whole, volume = organs(program, "mouse-busy", scan, calibrated)
     row("all on", scan, whole)
     tried = [("attenuation", {"positron-range": False}), ("randoms", {})]
     tried += [(name, {}) for name, option in (("scatter", "--scatter"), ("normalisation", "--normalisation"), ("dead time", "--dead-time="))
@@ -155,7 +160,7 @@ def run_without(program):
     row("decay over 1 h from injection to scan left out *", scan, {o: (v * 2**(-3600 / F18_HALF_LIFE_S), sd) for o, (v, sd) in whole.items()})
     for nuclide in ("Cu-64", "Ga-68", "I-124"):
         other, name = nuclide_scan(program, nuclide), f"mouse-{nuclide}"
-        found, base = organs(program, name, other, factor, replicates=5)
+        found, base = organs(program, name, other, calibrated, replicates=5)
         row(f"{nuclide}, all on", other, found)
         row(f"{nuclide}, positron range off", other, organs(program, name + "-no-range", other, factor, {"positron-range": False})[0])
         if program.takes("recon", "--prompt-gamma") and nuclide in phantoms.WITH_PROMPT_GAMMAS:

@@ -97,7 +97,7 @@ typedef struct iso_recon_options {
 	double psf_fwhm_mm; /* image-space Gaussian in the system model; 0 = none */
 	/* Share of the photons' pairs that a wider Gaussian describes: scatter in the crystals puts them into a neighbour. 0: none */
 	double psf_tail_share, psf_tail_fwhm_mm;
-	/* Follow positrons that leave thin tissue (lung): the image is then of decays there too. Needs mu and the nuclide, which
+	/* Follow positrons out of thin tissue (lung) and through the skin: the image is then of decays, and 0 in the air next to the skin. Needs mu and the nuclide, which
 	 * must have a known range. */
 	bool positron_range;
 	iso_filter post_filter;
