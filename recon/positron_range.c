@@ -41,6 +41,7 @@ typedef struct gaussian {
 
 struct iso_range_model {
 	iso_grid grid;
+	double per_mm[3]; /* voxels per mm */
 	size_t voxels, followed, columns, entries, room;
 	size_t *from;  /* [columns] the voxel of decay, growing */
 	size_t *first; /* [columns + 1] */
@@ -90,16 +91,23 @@ static void direction_of(int number, double direction[3])
 	direction[2] = z;
 }
 
-static bool inside(const iso_grid *grid, const double point_mm[3], size_t *voxel)
+static bool inside(const iso_range_model *m, const double point_mm[3], size_t *voxel)
 {
+	const iso_grid *grid = &m->grid;
 	size_t index[3];
 	for (int a = 0; a < 3; a++) {
-		const double i = floor((point_mm[a] - grid->origin_mm[a]) / grid->voxel_mm[a] + 0.5);
+		const double i = (point_mm[a] - grid->origin_mm[a]) * m->per_mm[a] + 0.5;
 		if (!(i >= 0 && i < (double)grid->size[a])) return false;
 		index[a] = (size_t)i;
 	}
 	*voxel = index[0] + grid->size[0] * (index[1] + grid->size[1] * index[2]);
 	return true;
+}
+
+/* Air is followed, too, but never quite without density. */
+static double at_least(double density)
+{
+	return density > density_least ? density : density_least;
 }
 
 /* Follows one ray; returns the number of hits, at most DISTANCES. */
@@ -115,8 +123,8 @@ static size_t follow(const iso_range_model *m, const float *density, const doubl
 	for (double at = 0.5 * step; next < DISTANCES; at += step) {
 		double point[3];
 		for (int a = 0; a < 3; a++) point[a] = start_mm[a] + at * direction[a];
-		if (!inside(&m->grid, point, &voxel)) break;
-		water += step * fmax((double)density[voxel], density_least);
+		if (!inside(m, point, &voxel)) break;
+		water += step * at_least((double)density[voxel]);
 		for (; next < DISTANCES && distance_mm[next] <= water; next++)
 			hits[count++] = (hit){voxel, probability[next] / RAYS};
 	}
@@ -161,20 +169,30 @@ static size_t follow_all(const iso_range_model *m, const float *density, size_t 
 	return count;
 }
 
-/* Appends a column to the sparse ones. */
-static iso_status add_column(iso_range_model *m, size_t voxel, hit *hits, size_t count, iso_error *err)
+/* Sorts a column's hits by voxel and adds up those of the same one; returns how many are left. */
+static size_t gather(hit *hits, size_t count)
 {
+	size_t kept = 0;
 	qsort(hits, count, sizeof *hits, by_voxel);
+	for (size_t n = 0; n < count; n++) {
+		if (kept > 0 && hits[kept - 1].voxel == hits[n].voxel)
+			hits[kept - 1].weight += hits[n].weight;
+		else
+			hits[kept++] = hits[n];
+	}
+	return kept;
+}
+
+/* Appends a column of gathered hits to the sparse ones. */
+static iso_status add_column(iso_range_model *m, size_t voxel, const hit *hits, size_t count, iso_error *err)
+{
 	const iso_status status = grow(m, count, err);
 	if (status != ISO_OK) return status;
 	m->from[m->columns] = voxel;
 	m->first[m->columns++] = m->entries;
-	for (size_t n = 0; n < count;) {
-		double sum = 0;
-		const size_t to = hits[n].voxel;
-		for (; n < count && hits[n].voxel == to; n++) sum += hits[n].weight;
-		m->to[m->entries] = to;
-		m->weight[m->entries++] = (float)sum;
+	for (size_t n = 0; n < count; n++) {
+		m->to[m->entries] = hits[n].voxel;
+		m->weight[m->entries++] = (float)hits[n].weight;
 	}
 	m->first[m->columns] = m->entries;
 	return ISO_OK;
@@ -352,14 +370,14 @@ static double leave(const iso_range_model *m, const float *density, const iso_po
 	size_t voxel;
 	for (double at = 0.5 * step; water < most; at += step) {
 		for (int a = 0; a < 3; a++) point[a] = start_mm[a] + at * direction[a];
-		*lost = !inside(&m->grid, point, &voxel);
+		*lost = !inside(m, point, &voxel);
 		if (*lost) return air ? tail(range, water) : 0;
 		if (m->body[voxel] && air) {
 			*entered = voxel;
 			return tail(range, water);
 		}
 		air = !m->body[voxel];
-		water += step * fmax((double)density[voxel], density_least);
+		water += step * at_least((double)density[voxel]);
 	}
 	return 0;
 }
@@ -468,6 +486,28 @@ static void let_escape(iso_range_model *m, const float *density, const iso_posit
 	}
 }
 
+/* Columns that are made at a time, by all threads, before they are appended in order. */
+enum { BATCH = 256 };
+typedef struct batch {
+	size_t count, voxel[BATCH], hits[BATCH];
+	hit hit[BATCH][RAYS * DISTANCES];
+} batch;
+
+static void make_columns(const iso_range_model *m, const float *density, const iso_positron_range *range,
+			 const bool *followed, const double distance_mm[DISTANCES], const double probability[DISTANCES],
+			 batch *b)
+{
+#pragma omp parallel for schedule(dynamic, 8)
+	for (size_t n = 0; n < b->count; n++) {
+		size_t count;
+		if (followed[b->voxel[n]])
+			count = follow_all(m, density, b->voxel[n], distance_mm, probability, b->hit[n]);
+		else
+			surfaced(m, density, range, b->voxel[n], b->hit[n], &count);
+		b->hits[n] = gather(b->hit[n], count);
+	}
+}
+
 static iso_status fill_columns(iso_range_model *m, const float *density, const iso_positron_range *range,
 			       const bool *followed, const bool *crosses, iso_error *err)
 {
@@ -476,21 +516,19 @@ static iso_status fill_columns(iso_range_model *m, const float *density, const i
 	if (status != ISO_OK) return status;
 	size_t most = 0;
 	for (size_t v = 0; v < m->voxels; v++) most += followed[v] || crosses[v];
-	hit *hits = malloc((size_t)RAYS * DISTANCES * sizeof *hits);
+	batch *b = malloc(sizeof *b);
 	m->from = calloc(most + 1, sizeof *m->from);
 	m->first = calloc(most + 1, sizeof *m->first);
-	if (!hits || !m->from || !m->first)
-		status = iso_fail_memory(err, "the positron range", (most + 1) * 2 * sizeof *m->from);
-	for (size_t v = 0; status == ISO_OK && v < m->voxels; v++) {
-		if (!followed[v] && !crosses[v]) continue;
-		size_t count;
-		if (followed[v])
-			count = follow_all(m, density, v, distance_mm, probability, hits);
-		else
-			surfaced(m, density, range, v, hits, &count);
-		status = add_column(m, v, hits, count, err);
+	if (!b || !m->from || !m->first)
+		status = iso_fail_memory(err, "the positron range", sizeof *b + (most + 1) * 2 * sizeof *m->from);
+	for (size_t v = 0; status == ISO_OK && v < m->voxels;) {
+		for (b->count = 0; v < m->voxels && b->count < BATCH; v++)
+			if (followed[v] || crosses[v]) b->voxel[b->count++] = v;
+		make_columns(m, density, range, followed, distance_mm, probability, b);
+		for (size_t n = 0; status == ISO_OK && n < b->count; n++)
+			status = add_column(m, b->voxel[n], b->hit[n], b->hits[n], err);
 	}
-	free(hits);
+	free(b);
 	return status;
 }
 
@@ -526,6 +564,7 @@ iso_status iso_range_model_create(const iso_grid *grid, const iso_image *mu, con
 	iso_range_model *m = calloc(1, sizeof *m);
 	if (m) {
 		*m = (iso_range_model){.grid = *grid, .voxels = iso_grid_voxels(grid)};
+		for (int a = 0; a < 3; a++) m->per_mm[a] = 1 / grid->voxel_mm[a];
 		for (size_t v = 0; v < m->voxels; v++)
 			density->voxels[v] = (float)((double)density->voxels[v] / water_mu_per_cm);
 		status = fill(m, density->voxels, range, err);

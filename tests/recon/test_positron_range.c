@@ -28,6 +28,17 @@ static iso_range_model *model_of(double low, double high, size_t border, iso_gri
 	return model;
 }
 
+/* Lung where i < 20, tissue beyond. Three tests look at it, and it takes seconds to make. */
+enum { BORDER = 20 };
+static iso_range_model *half_lung;
+static iso_grid half_lung_grid;
+
+static const iso_range_model *lung_and_tissue(void)
+{
+	if (!half_lung) half_lung = model_of(lung, 1.0, BORDER, &half_lung_grid);
+	return half_lung;
+}
+
 /* Where the positrons of one voxel annihilate. */
 static float *spread(const iso_range_model *model, size_t i, size_t j, size_t k)
 {
@@ -71,9 +82,8 @@ static void test_uniform_lung(void)
 static void test_escape(void)
 {
 	iso_error err;
-	iso_grid grid;
-	const size_t border = 20, from = 16;
-	iso_range_model *model = model_of(lung, 1.0, border, &grid);
+	const size_t border = BORDER, from = 16;
+	const iso_range_model *model = lung_and_tissue();
 	float *y = spread(model, from, N / 2, N / 2);
 	double outside = 0, sum = 0;
 	for (size_t v = 0; v < (size_t)N * N * N; v++) {
@@ -98,7 +108,6 @@ static void test_escape(void)
 		if (v % N >= border + 10) far += (double)y[v];
 	CU_ASSERT(far < 0.003);
 	free(y);
-	iso_range_model_free(model);
 }
 
 /* Where the activity per gram is the same everywhere, so are the annihilations per gram, whatever the densities (U. Fano, Radiat.
@@ -106,10 +115,9 @@ static void test_escape(void)
  * drawn by voxels of 0.4 mm and the rays by steps of 0.1 mm, a fortieth of the mean path in lung each way: 3 %. */
 static void test_fano(void)
 {
-	iso_grid grid;
-	const size_t border = 20;
-	iso_range_model *model = model_of(lung, 1.0, border, &grid);
-	const size_t n = iso_grid_voxels(&grid);
+	const size_t border = BORDER;
+	const iso_range_model *model = lung_and_tissue();
+	const size_t n = iso_grid_voxels(&half_lung_grid);
 	/* the lung but for its faces at the grid's edge, and the tissue within 3.5 mean ranges (5 voxels) of it */
 	CU_ASSERT_EQUAL(iso_range_model_voxels(model), (size_t)(border - 1) * (N - 2) * (N - 2) + (size_t)5 * N * N);
 	float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
@@ -126,7 +134,6 @@ static void test_fano(void)
 	ISO_ASSERT_NEAR(side[1] / count[1], 1, 0.03);
 	free(x);
 	free(y);
-	iso_range_model_free(model);
 }
 
 /* Soft tissue has the range in water: the variance 2 s^2 for each Gamma part. */
@@ -265,11 +272,9 @@ static void test_cavity(void)
 }
 
 /* <K x, y> = <x, K' y> for random x, y: sums of 7e4 products in float have a relative error near sqrt(7e4) * 6e-8. */
-static void check_adjoint(double low, double high)
+static void check_adjoint(const iso_range_model *model)
 {
-	iso_grid grid;
-	iso_range_model *model = model_of(low, high, 20, &grid);
-	const size_t n = iso_grid_voxels(&grid);
+	const size_t n = (size_t)N * N * N;
 	float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y), *kx = malloc(n * sizeof *x),
 	      *ky = malloc(n * sizeof *y);
 	iso_random random = iso_random_begin(7, 7);
@@ -289,13 +294,17 @@ static void check_adjoint(double low, double high)
 	free(y);
 	free(kx);
 	free(ky);
-	iso_range_model_free(model);
 }
 
 static void test_adjoint(void)
 {
-	check_adjoint(lung, 1.0);
-	check_adjoint(0, 1.0);
+	iso_grid grid;
+	check_adjoint(lung_and_tissue());
+	iso_range_model *skin = model_of(0, 1.0, BORDER, &grid);
+	check_adjoint(skin);
+	iso_range_model_free(skin);
+	iso_range_model_free(half_lung);
+	half_lung = NULL;
 }
 
 static const iso_test tests[] = {{"mean distance in uniform lung", test_uniform_lung},
