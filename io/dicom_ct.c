@@ -298,7 +298,8 @@ iso_status iso_ct_read(const char *path, const char *series_uid, const iso_progr
 	size_t length = strlen(path);
 	while (length > 1 && path[length - 1] == '/') length--;
 	const char *slash = memrchr(path, '/', length), *name = slash && length > 1 ? slash + 1 : path;
-	snprintf(facts->source, sizeof facts->source, "%.*s", (int)(path + length - name), name);
+	const size_t named = (size_t)(path + length - name), room = sizeof facts->source - 1;
+	memcpy(facts->source, name, named < room ? named : room);
 	iso_status status;
 	if (is_nifti(path)) {
 		if (series_uid)

@@ -155,7 +155,7 @@ static void find_reach(survey *s)
 		const double distance = distance_mm(position + 3 * (size_t)i, position + 3 * (size_t)j);
 		if (distance > s->reach_mm) s->reach_mm = distance;
 	}
-	s->low_mm = INFINITY;
+	s->low_mm = (double)INFINITY;
 	s->high_mm = -s->low_mm;
 	for (uint32_t n = 0; n < s->columns->elements; n++) {
 		s->low_mm = fmin(s->low_mm, (double)position[3 * (size_t)n + 2]);
