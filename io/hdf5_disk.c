@@ -4,10 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/error.h"
+#include "io/hdf5.h"
+#include "io/hdf5_table.h"
 
 typedef struct disk_file {
 	H5FD_t base; /* HDF5's own part, must be first */
@@ -162,13 +167,32 @@ static const H5FD_class_t disk_class = {
     .fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-bool iso_hdf5_use_disk(hid_t access, iso_hdf5_disk *disk)
+static bool use_disk(hid_t access, iso_hdf5_disk *disk)
 {
 	const disk_info info = {.disk = disk};
 	disk->error = 0;
 	disk->driver = H5FDregister(&disk_class);
 	if (disk->driver < 0) return false;
 	return H5Pset_driver(access, disk->driver, &info) >= 0;
+}
+
+hid_t iso_hdf5_create(const char *path, iso_hdf5_disk *disk)
+{
+	const hid_t access = H5Pcreate(H5P_FILE_ACCESS), plan = iso_hdf5_plan(H5P_FILE_CREATE);
+	hid_t file = -1;
+	if (access >= 0 && plan >= 0 && use_disk(access, disk) &&
+	    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
+	    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
+		file = H5Fcreate(path, H5F_ACC_TRUNC, plan, access);
+	if (access >= 0) H5Pclose(access);
+	if (plan >= 0) H5Pclose(plan);
+	return file;
+}
+
+iso_status iso_hdf5_disk_fail(iso_error *err, const iso_hdf5_disk *disk, const char *file, const char *what)
+{
+	errno = disk->error;
+	return errno ? iso_fail_errno(err, file, what) : iso_hdf5_fail(err, ISO_IO, file, what);
 }
 
 void iso_hdf5_release_disk(iso_hdf5_disk *disk)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,20 +101,6 @@ static hid_t create_growing(hid_t group, int column)
 	return dataset;
 }
 
-/* The newest file format that HDF5 1.10 knows: all its metadata carry checksums, so that damage is seen. */
-static hid_t create_file(const char *path, iso_hdf5_disk *disk)
-{
-	const hid_t access = H5Pcreate(H5P_FILE_ACCESS), plan = iso_hdf5_plan(H5P_FILE_CREATE);
-	hid_t file = -1;
-	if (access >= 0 && plan >= 0 && iso_hdf5_use_disk(access, disk) &&
-	    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
-	    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-		file = H5Fcreate(path, H5F_ACC_TRUNC, plan, access);
-	if (access >= 0) H5Pclose(access);
-	if (plan >= 0) H5Pclose(plan);
-	return file;
-}
-
 static bool create_contents(iso_listmode_writer *writer, const char *provenance_json)
 {
 	const hid_t file = writer->file;
@@ -135,9 +120,7 @@ static bool create_contents(iso_listmode_writer *writer, const char *provenance_
 /* After a failure of HDF5, or of the disk that HDF5 was not told of. HDF5 to be entered. */
 static iso_status write_failure(const iso_listmode_writer *writer, const char *what, iso_error *err)
 {
-	errno = writer->disk.error;
-	return errno ? iso_fail_errno(err, writer->output.path, what)
-		     : iso_hdf5_fail(err, ISO_IO, writer->output.path, what);
+	return iso_hdf5_disk_fail(err, &writer->disk, writer->output.path, what);
 }
 
 /* Closes what is open. false: HDF5 could not write the rest. */
@@ -181,7 +164,7 @@ iso_status iso_listmode_create(const char *path, const iso_scanner *scanner, con
 	if (status == ISO_OK) {
 		iso_hdf5_guard guard;
 		iso_hdf5_enter(&guard);
-		writer->file = create_file(writer->output.temporary, &writer->disk);
+		writer->file = iso_hdf5_create(writer->output.temporary, &writer->disk);
 		if (writer->file < 0)
 			status = write_failure(writer, "cannot create", err);
 		else if (!create_contents(writer, provenance_json) || writer->disk.error)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The normalisation file; docs/normalisation-format.md says it in words. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,26 +83,6 @@ static bool put_all(hid_t file, const iso_normalisation *n)
 	       iso_hdf5_put_u64(file, "complete", 1) && H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
 }
 
-static hid_t create_file(const char *path, iso_hdf5_disk *disk)
-{
-	const hid_t access = H5Pcreate(H5P_FILE_ACCESS), plan = iso_hdf5_plan(H5P_FILE_CREATE);
-	hid_t file = -1;
-	if (access >= 0 && plan >= 0 && iso_hdf5_use_disk(access, disk) &&
-	    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
-	    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-		file = H5Fcreate(path, H5F_ACC_TRUNC, plan, access);
-	if (access >= 0) H5Pclose(access);
-	if (plan >= 0) H5Pclose(plan);
-	return file;
-}
-
-static iso_status write_failure(const iso_output *output, const iso_hdf5_disk *disk, iso_error *err)
-{
-	errno = disk->error;
-	return errno ? iso_fail_errno(err, output->path, "cannot write")
-		     : iso_hdf5_fail(err, ISO_IO, output->path, "cannot write");
-}
-
 iso_status iso_normalisation_write(const char *path, const iso_normalisation *normalisation, iso_error *err)
 {
 	iso_output output;
@@ -112,10 +91,12 @@ iso_status iso_normalisation_write(const char *path, const iso_normalisation *no
 	if (status != ISO_OK) return status;
 	iso_hdf5_guard guard;
 	iso_hdf5_enter(&guard);
-	const hid_t file = create_file(output.temporary, &disk);
-	if (file < 0 || !put_all(file, normalisation) || disk.error) status = write_failure(&output, &disk, err);
-	if (file >= 0 && H5Fclose(file) < 0 && status == ISO_OK) status = write_failure(&output, &disk, err);
-	if (status == ISO_OK && disk.error) status = write_failure(&output, &disk, err);
+	const hid_t file = iso_hdf5_create(output.temporary, &disk);
+	if (file < 0 || !put_all(file, normalisation) || disk.error)
+		status = iso_hdf5_disk_fail(err, &disk, output.path, "cannot write");
+	if (file >= 0 && H5Fclose(file) < 0 && status == ISO_OK)
+		status = iso_hdf5_disk_fail(err, &disk, output.path, "cannot write");
+	if (status == ISO_OK && disk.error) status = iso_hdf5_disk_fail(err, &disk, output.path, "cannot write");
 	iso_hdf5_release_disk(&disk);
 	iso_hdf5_leave(&guard);
 	if (status == ISO_OK) return iso_output_commit(&output, err);
