@@ -42,36 +42,20 @@ static const struct argp_option option_table[] = {
 
 cli_attenuation cli_attenuation_default(void)
 {
-	return (cli_attenuation){
-	    .kvp = (double)NAN, .effective_kev = (double)NAN, .most_hu = (double)NAN, .status = ISO_OK};
-}
-
-static void number(cli_attenuation *a, const char *option, const char *text, double low, double high, double *to)
-{
-	iso_error err;
-	const iso_status status = cli_number(option, text, low, high, to, &err);
-	if (a->status != ISO_OK || status == ISO_OK) return;
-	a->status = status;
-	a->err = err;
+	return (cli_attenuation){.kvp = (double)NAN, .effective_kev = (double)NAN, .most_hu = (double)NAN};
 }
 
 static error_t parse_detail(int key, char *arg, struct argp_state *state)
 {
 	cli_attenuation *a = state->input;
-	iso_error err;
 	switch (key) {
-	case KEY_KVP: number(a, "kvp", arg, 1, 1000, &a->kvp); break;
+	case KEY_KVP: cli_take_number(&a->err, "kvp", arg, 1, 1000, &a->kvp); break;
 	case KEY_SERIES: a->series = arg; break;
 	case KEY_TABLE: a->table = arg; break;
-	case KEY_ENERGY: number(a, "ct-effective-kev", arg, 1, 1000, &a->effective_kev); break;
-	case KEY_MOST: number(a, "ct-most-hu", arg, 100, 1e6, &a->most_hu); break;
-	case KEY_OFFSET:
-		if (cli_triple("ct-offset", arg, a->offset_mm, &err) != ISO_OK && a->status == ISO_OK) {
-			a->status = err.status;
-			a->err = err;
-		}
-		break;
-	case KEY_BLUR: number(a, "ct-blur", arg, 0, 999, &a->blur_fwhm_mm); break;
+	case KEY_ENERGY: cli_take_number(&a->err, "ct-effective-kev", arg, 1, 1000, &a->effective_kev); break;
+	case KEY_MOST: cli_take_number(&a->err, "ct-most-hu", arg, 100, 1e6, &a->most_hu); break;
+	case KEY_OFFSET: cli_take_triple(&a->err, "ct-offset", arg, a->offset_mm); break;
+	case KEY_BLUR: cli_take_number(&a->err, "ct-blur", arg, 0, 999, &a->blur_fwhm_mm); break;
 	case KEY_TRUNCATION:
 		if (strcmp(arg, "refuse") != 0 && strcmp(arg, "ignore") != 0 && strcmp(arg, "extend") != 0)
 			argp_error(state, "--ct-truncation is refuse, ignore or extend, not '%s'", arg);
@@ -105,9 +89,9 @@ bool cli_attenuation_wanted(const cli_attenuation *a)
 iso_status cli_attenuation_check(cli_attenuation *a, iso_error *err)
 {
 	const char *wrong = NULL;
-	if (a->status != ISO_OK) {
+	if (a->err.status != ISO_OK) {
 		*err = a->err;
-		return a->status;
+		return err->status;
 	}
 	if (a->ct && a->labels)
 		wrong = "--ct contradicts --mu-labels";

@@ -10,9 +10,8 @@ typedef struct cli_attenuation {
 	const char *ct, *series, *table, *outline, *labels, *label_table;
 	const char *truncation; /* text of the option */
 	double kvp, effective_kev, most_hu, blur_fwhm_mm, offset_mm[3];
-	bool have_detail;  /* an option that only makes sense with --ct */
-	iso_status status; /* of the first value that is wrong */
-	iso_error err;
+	bool have_detail; /* an option that only makes sense with --ct */
+	iso_error err;    /* the first value that is wrong, see cli_keep */
 } cli_attenuation;
 
 /* A child parser: its input is a cli_attenuation, set to cli_attenuation_default() before. */

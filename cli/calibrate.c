@@ -31,7 +31,6 @@ typedef struct arguments {
 	double activity_mbq, assay_percent, volume_percent;
 	long long frame, label;
 	bool json, quiet;
-	iso_status status;
 	iso_error err;
 } arguments;
 
@@ -55,25 +54,6 @@ static const struct argp_option option_table[] = {
     {"quiet", 'q', NULL, 0, "Print nothing but errors", 3},
     {0}};
 
-static void keep(arguments *a, iso_status status, const iso_error *err)
-{
-	if (a->status != ISO_OK || status == ISO_OK) return;
-	a->status = status;
-	a->err = *err;
-}
-
-static void number(arguments *a, const char *option, const char *text, double low, double high, double *to)
-{
-	iso_error err;
-	keep(a, cli_number(option, text, low, high, to, &err), &err);
-}
-
-static void whole(arguments *a, const char *option, const char *text, long long *to)
-{
-	iso_error err;
-	keep(a, cli_whole(option, text, 1, 16777216, to, &err), &err);
-}
-
 static void take_region(arguments *a, const char *text)
 {
 	iso_calibration_region *r = &a->region;
@@ -88,11 +68,11 @@ static void take_region(arguments *a, const char *text)
 		 r->radius_mm > 0 && r->height_mm > 0)
 		r->kind = ISO_REGION_CYLINDER;
 	else
-		keep(a,
-		     iso_fail(&err, ISO_BAD_USAGE, NULL,
-			      "give sphere:X,Y,Z,RADIUS or cylinder:X,Y,Z,RADIUS,HEIGHT in mm",
-			      "--region %s is no region", text),
-		     &err);
+		cli_keep(&a->err,
+			 iso_fail(&err, ISO_BAD_USAGE, NULL,
+				  "give sphere:X,Y,Z,RADIUS or cylinder:X,Y,Z,RADIUS,HEIGHT in mm",
+				  "--region %s is no region", text),
+			 &err);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -101,19 +81,21 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	iso_assayed_phantom *p = &a->phantom;
 	switch (key) {
 	case 'o': a->output = arg; return 0;
-	case KEY_ACTIVITY: number(a, "activity-mbq", arg, 1e-9, 1e9, &a->activity_mbq); return 0;
-	case KEY_VOLUME: number(a, "volume-ml", arg, 1e-6, 1e9, &p->volume_ml); return 0;
+	case KEY_ACTIVITY: cli_take_number(&a->err, "activity-mbq", arg, 1e-9, 1e9, &a->activity_mbq); return 0;
+	case KEY_VOLUME: cli_take_number(&a->err, "volume-ml", arg, 1e-6, 1e9, &p->volume_ml); return 0;
 	case KEY_CONCENTRATION:
-		number(a, "concentration-bq-per-ml", arg, 1e-6, 1e15, &p->concentration_bq_per_ml);
+		cli_take_number(&a->err, "concentration-bq-per-ml", arg, 1e-6, 1e15, &p->concentration_bq_per_ml);
 		return 0;
 	case KEY_TIME: a->assay_time = arg; return 0;
 	case KEY_START: a->scan_start = arg; return 0;
-	case KEY_UNCERTAINTY: number(a, "uncertainty-percent", arg, 0, 99, &a->assay_percent); return 0;
-	case KEY_VOLUME_UNCERTAINTY: number(a, "volume-uncertainty-percent", arg, 0, 99, &a->volume_percent); return 0;
+	case KEY_UNCERTAINTY: cli_take_number(&a->err, "uncertainty-percent", arg, 0, 99, &a->assay_percent); return 0;
+	case KEY_VOLUME_UNCERTAINTY:
+		cli_take_number(&a->err, "volume-uncertainty-percent", arg, 0, 99, &a->volume_percent);
+		return 0;
 	case KEY_REGION: take_region(a, arg); return 0;
 	case KEY_LABELS: a->labels = arg; return 0;
-	case KEY_LABEL: whole(a, "label", arg, &a->label); return 0;
-	case KEY_FRAME: whole(a, "frame", arg, &a->frame); return 0;
+	case KEY_LABEL: a->label = cli_take_whole(&a->err, "label", arg, 1, 16777216); return 0;
+	case KEY_FRAME: a->frame = cli_take_whole(&a->err, "frame", arg, 1, 16777216); return 0;
 	case KEY_JSON: a->json = true; return 0;
 	case 'q': a->quiet = true; return 0;
 	case ARGP_KEY_ARG:
@@ -206,7 +188,7 @@ int cli_calibrate(int argc, char **argv)
 		       .assay_percent = (double)NAN};
 	iso_error err = {0};
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
-	if (a.status != ISO_OK) return cli_fail(&a.err);
+	if (a.err.status != ISO_OK) return cli_fail(&a.err);
 	const int wrong = check(&a);
 	if (wrong) return wrong;
 	a.phantom.activity_bq = a.activity_mbq * 1e6;

@@ -43,6 +43,13 @@ iso_status cli_whole(const char *option, const char *text, long long low, long l
 		     iso_error *err);
 /* "64,64,128" or "64x64x128" or one number for all three. */
 iso_status cli_triple(const char *option, const char *text, double value[3], iso_error *err);
+/* argp hands over one option after the other: the first value that is wrong is kept, and told when all are parsed. first->status ISO_OK:
+ * none so far. */
+void cli_keep(iso_error *first, iso_status status, const iso_error *err);
+void cli_take_number(iso_error *first, const char *option, const char *text, double low, double high, double *to);
+/* `low` when it is wrong. */
+long long cli_take_whole(iso_error *first, const char *option, const char *text, long long low, long long high);
+void cli_take_triple(iso_error *first, const char *option, const char *text, double to[3]);
 /* "4G", "512M", "100000" in bytes. */
 iso_status cli_bytes(const char *option, const char *text, uint64_t *value, iso_error *err);
 

@@ -203,3 +203,28 @@ iso_status cli_bytes(const char *option, const char *text, uint64_t *value, iso_
 	*value = (uint64_t)(number * scale);
 	return ISO_OK;
 }
+
+void cli_keep(iso_error *first, iso_status status, const iso_error *err)
+{
+	if (first->status == ISO_OK && status != ISO_OK) *first = *err;
+}
+
+void cli_take_number(iso_error *first, const char *option, const char *text, double low, double high, double *to)
+{
+	iso_error err;
+	cli_keep(first, cli_number(option, text, low, high, to, &err), &err);
+}
+
+long long cli_take_whole(iso_error *first, const char *option, const char *text, long long low, long long high)
+{
+	iso_error err;
+	long long value = low;
+	cli_keep(first, cli_whole(option, text, low, high, &value, &err), &err);
+	return value;
+}
+
+void cli_take_triple(iso_error *first, const char *option, const char *text, double to[3])
+{
+	iso_error err;
+	cli_keep(first, cli_triple(option, text, to, &err), &err);
+}

@@ -61,18 +61,8 @@ typedef struct arguments {
 	double inner, positions;
 	int kind, threads; /* kind -1: not yet stated */
 	bool json, quiet;
-	iso_status status;
 	iso_error err;
 } arguments;
-
-static void number(arguments *a, const char *option, const char *text, double low, double high, double *to)
-{
-	iso_error err;
-	const iso_status status = cli_number(option, text, low, high, to, &err);
-	if (status == ISO_OK || a->status != ISO_OK) return;
-	a->status = status;
-	a->err = err;
-}
 
 static int word(const char *text, const char *const *words)
 {
@@ -87,25 +77,21 @@ static const char *const geometrics[] = {"keep", "drop", "none", NULL};
 static error_t parse_source(int key, char *text, arguments *a)
 {
 	iso_norm_source *s = &a->source;
-	iso_error err;
 	switch (key) {
-	case KEY_RADIUS: number(a, "radius", text, 1e-3, 1e5, &s->radius_mm); return 0;
-	case KEY_LENGTH: number(a, "length", text, 1e-3, 1e6, &s->length_mm); return 0;
-	case KEY_CENTRE:
-		if (cli_triple("centre", text, s->centre_mm, &err) != ISO_OK && a->status == ISO_OK)
-			a->status = err.status, a->err = err;
-		return 0;
+	case KEY_RADIUS: cli_take_number(&a->err, "radius", text, 1e-3, 1e5, &s->radius_mm); return 0;
+	case KEY_LENGTH: cli_take_number(&a->err, "length", text, 1e-3, 1e6, &s->length_mm); return 0;
+	case KEY_CENTRE: cli_take_triple(&a->err, "centre", text, s->centre_mm); return 0;
 	case KEY_MU:
 		if (strcmp(text, "water") == 0)
 			s->mu_per_cm = 0.0960;
 		else
-			number(a, "mu", text, 0, 50, &s->mu_per_cm);
+			cli_take_number(&a->err, "mu", text, 0, 50, &s->mu_per_cm);
 		return 0;
-	case KEY_ROD: number(a, "rod-radius", text, 1e-3, 1e4, &s->rod_radius_mm); return 0;
-	case KEY_WIDTH: number(a, "width", text, 1e-3, 1e5, &s->width_mm); return 0;
-	case KEY_THICKNESS: number(a, "thickness", text, 1e-3, 1e5, &s->thickness_mm); return 0;
-	case KEY_ANGLE: number(a, "angle", text, -360, 360, &s->angle_deg); return 0;
-	case KEY_POSITIONS: number(a, "positions", text, 1, 64, &a->positions); return 0;
+	case KEY_ROD: cli_take_number(&a->err, "rod-radius", text, 1e-3, 1e4, &s->rod_radius_mm); return 0;
+	case KEY_WIDTH: cli_take_number(&a->err, "width", text, 1e-3, 1e5, &s->width_mm); return 0;
+	case KEY_THICKNESS: cli_take_number(&a->err, "thickness", text, 1e-3, 1e5, &s->thickness_mm); return 0;
+	case KEY_ANGLE: cli_take_number(&a->err, "angle", text, -360, 360, &s->angle_deg); return 0;
+	case KEY_POSITIONS: cli_take_number(&a->err, "positions", text, 1, 64, &a->positions); return 0;
 	default: return ARGP_ERR_UNKNOWN;
 	}
 }
@@ -120,7 +106,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		a->kind = word(text, kinds);
 		if (a->kind < 0) argp_error(state, "--source is cylinder, line or plane, not '%s'", text);
 		return 0;
-	case KEY_INNER: number(a, "inner", text, 1e-3, 1, &a->inner); return 0;
+	case KEY_INNER: cli_take_number(&a->err, "inner", text, 1e-3, 1, &a->inner); return 0;
 	case KEY_GEOMETRIC:
 		if (word(text, geometrics) < 0) argp_error(state, "--geometric is keep, drop or none, not '%s'", text);
 		a->geometric = text;
@@ -131,7 +117,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		a->block = text;
 		return 0;
 	case KEY_THREADS:
-		number(a, "threads", text, 1, 4096, &threads);
+		cli_take_number(&a->err, "threads", text, 1, 4096, &threads);
 		a->threads = (int)threads;
 		return 0;
 	case KEY_JSON: a->json = true; return 0;
@@ -206,7 +192,7 @@ int cli_normalise(int argc, char **argv)
 {
 	arguments a = {.kind = -1, .positions = 1, .source = iso_norm_source_default(ISO_NORM_CYLINDER)};
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
-	if (a.status != ISO_OK) return cli_fail(&a.err);
+	if (a.err.status != ISO_OK) return cli_fail(&a.err);
 	if (!a.input) return cli_usage("normalise", "name the list-mode of the norm scan");
 	if (!a.output) return cli_usage("normalise", "say with -o FILE.norm.h5 where to write");
 	if (a.kind < 0) return cli_usage("normalise", "say with --source what was scanned");

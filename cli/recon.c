@@ -151,8 +151,7 @@ typedef struct arguments {
 	char cache_path[PATH_MAX], checkpoint_path[PATH_MAX];
 	iso_recon_times times;
 	cli_scatter scatter;
-	double start_s;    /* of the verb */
-	iso_status status; /* of the first value that is wrong */
+	double start_s; /* of the verb */
 	iso_error err;
 	cli_recon_detector detector;
 	/* read */
@@ -160,34 +159,6 @@ typedef struct arguments {
 	iso_image *mu_image;
 	iso_frame *frame;
 } arguments;
-
-static void keep(arguments *a, iso_status status, const iso_error *err)
-{
-	if (a->status != ISO_OK || status == ISO_OK) return;
-	a->status = status;
-	a->err = *err;
-}
-
-static void take_number(arguments *a, const char *option, const char *text, double low, double high, double *to)
-{
-	iso_error err;
-	keep(a, cli_number(option, text, low, high, to, &err), &err);
-}
-
-static long long take_whole(arguments *a, const char *option, const char *text, long long low, long long high)
-{
-	iso_error err;
-	long long value = low;
-	keep(a, cli_whole(option, text, low, high, &value, &err), &err);
-	return value;
-}
-
-static void take_triple(arguments *a, const char *option, const char *text, double to[3], bool *have)
-{
-	iso_error err;
-	*have = true;
-	keep(a, cli_triple(option, text, to, &err), &err);
-}
 
 /* gaussian:2.5 or butterworth:0.2,4 */
 static void take_filter(arguments *a, const char *text)
@@ -201,10 +172,10 @@ static void take_filter(arguments *a, const char *text)
 		 f->cutoff_per_mm > 0 && f->order > 0)
 		f->kind = ISO_FILTER_BUTTERWORTH;
 	else
-		keep(a,
-		     iso_fail(&err, ISO_BAD_USAGE, NULL, "give gaussian:FWHM_MM or butterworth:CUTOFF_PER_MM,ORDER",
-			      "--post-filter %s is no filter", text),
-		     &err);
+		cli_keep(&a->err,
+			 iso_fail(&err, ISO_BAD_USAGE, NULL, "give gaussian:FWHM_MM or butterworth:CUTOFF_PER_MM,ORDER",
+				  "--post-filter %s is no filter", text),
+			 &err);
 }
 
 static error_t parse_algorithm(int key, char *arg, struct argp_state *state)
@@ -223,18 +194,18 @@ static error_t parse_algorithm(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--algorithm is osem, mlem or bsrem, not '%s'", arg);
 		return 0;
 	case KEY_ITERATIONS:
-		o->iterations = (unsigned)take_whole(a, "iterations", arg, 1, 100000);
+		o->iterations = (unsigned)cli_take_whole(&a->err, "iterations", arg, 1, 100000);
 		a->have_iterations = true;
 		return 0;
 	case KEY_SUBSETS:
-		o->subsets = (unsigned)take_whole(a, "subsets", arg, 1, 100000);
+		o->subsets = (unsigned)cli_take_whole(&a->err, "subsets", arg, 1, 100000);
 		a->have_subsets = true;
 		return 0;
-	case KEY_STOP: take_number(a, "stop-change", arg, 0, 0.999999, &o->stop_change); return 0;
+	case KEY_STOP: cli_take_number(&a->err, "stop-change", arg, 0, 0.999999, &o->stop_change); return 0;
 	case KEY_OBJECTIVE: o->say_objective = true; return 0;
-	case KEY_BETA: take_number(a, "beta", arg, 0, 1e5, &o->beta_mm2); break;
-	case KEY_GAMMA: take_number(a, "gamma", arg, 0, 1000, &o->gamma); break;
-	case KEY_RELAXATION: take_number(a, "relaxation", arg, 0, 1000, &o->relaxation); break;
+	case KEY_BETA: cli_take_number(&a->err, "beta", arg, 0, 1e5, &o->beta_mm2); break;
+	case KEY_GAMMA: cli_take_number(&a->err, "gamma", arg, 0, 1000, &o->gamma); break;
+	case KEY_RELAXATION: cli_take_number(&a->err, "relaxation", arg, 0, 1000, &o->relaxation); break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
 	a->have_penalty = true;
@@ -247,19 +218,21 @@ static error_t parse_machine(int key, char *arg, arguments *a)
 	switch (key) {
 	case KEY_MAP: a->export.crystal_map_path = arg; return 0;
 	case KEY_COMPLETE: a->export.require_complete = true; return 0;
-	case KEY_DEPTH: take_number(a, "mean-depth", arg, 0, 1000, &a->export.mean_depth_mm); return 0;
+	case KEY_DEPTH: cli_take_number(&a->err, "mean-depth", arg, 0, 1000, &a->export.mean_depth_mm); return 0;
 	case KEY_CACHE: a->cache = arg; return 0;
 	case KEY_LINES:
-		a->recon.sensitivity_lines = (uint64_t)take_whole(a, "sensitivity-lines", arg, 0, LLONG_MAX);
+		a->recon.sensitivity_lines = (uint64_t)cli_take_whole(&a->err, "sensitivity-lines", arg, 0, LLONG_MAX);
 		return 0;
-	case KEY_MEMORY: keep(a, cli_bytes("max-memory", arg, &a->recon.max_memory_bytes, &err), &err); return 0;
+	case KEY_MEMORY:
+		cli_keep(&a->err, cli_bytes("max-memory", arg, &a->recon.max_memory_bytes, &err), &err);
+		return 0;
 	case KEY_CHECKPOINT: a->checkpoint = arg; return 0;
 	case KEY_CHECKPOINT_EVERY:
-		take_number(a, "checkpoint-every", arg, 0, 1e6, &a->recon.checkpoint_every_s);
+		cli_take_number(&a->err, "checkpoint-every", arg, 0, 1e6, &a->recon.checkpoint_every_s);
 		return 0;
 	case KEY_NO_RESUME: a->no_resume = true; return 0;
 	case KEY_SCRATCH: a->recon.scratch_folder = arg; return 0;
-	case KEY_THREADS: a->recon.threads = (int)take_whole(a, "threads", arg, 1, 4096); return 0;
+	case KEY_THREADS: a->recon.threads = (int)cli_take_whole(&a->err, "threads", arg, 1, 4096); return 0;
 	case KEY_JSON: a->json = true; return 0;
 	case 'q': a->quiet = true; return 0;
 	default: return ARGP_ERR_UNKNOWN;
@@ -277,16 +250,25 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		state->child_inputs[2] = &a->scatter;
 		return 0;
 	case 'o': a->output = arg; return 0;
-	case KEY_GRID: take_triple(a, "grid", arg, a->wish.grid, &a->wish.have_grid); return 0;
-	case KEY_VOXEL: take_triple(a, "voxel", arg, a->wish.voxel, &a->wish.have_voxel); return 0;
-	case KEY_CENTRE: take_triple(a, "centre", arg, a->wish.centre, &a->wish.have_centre); return 0;
+	case KEY_GRID:
+		cli_take_triple(&a->err, "grid", arg, a->wish.grid);
+		a->wish.have_grid = true;
+		return 0;
+	case KEY_VOXEL:
+		cli_take_triple(&a->err, "voxel", arg, a->wish.voxel);
+		a->wish.have_voxel = true;
+		return 0;
+	case KEY_CENTRE:
+		cli_take_triple(&a->err, "centre", arg, a->wish.centre);
+		a->wish.have_centre = true;
+		return 0;
 	case KEY_RANGE: o->positron_range = true; return 0;
-	case KEY_TAIL_SHARE: take_number(a, "psf-tail-share", arg, 0, 1, &o->psf_tail_share); return 0;
-	case KEY_TAIL_FWHM: take_number(a, "psf-tail-fwhm", arg, 0, 1000, &o->psf_tail_fwhm_mm); return 0;
-	case KEY_PSF: take_number(a, "psf-fwhm", arg, 0, 1000, &o->psf_fwhm_mm); return 0;
+	case KEY_TAIL_SHARE: cli_take_number(&a->err, "psf-tail-share", arg, 0, 1, &o->psf_tail_share); return 0;
+	case KEY_TAIL_FWHM: cli_take_number(&a->err, "psf-tail-fwhm", arg, 0, 1000, &o->psf_tail_fwhm_mm); return 0;
+	case KEY_PSF: cli_take_number(&a->err, "psf-fwhm", arg, 0, 1000, &o->psf_fwhm_mm); return 0;
 	case KEY_FILTER: take_filter(a, arg); return 0;
 	case KEY_REPLICATES:
-		o->replicates = (size_t)take_whole(a, "replicates", arg, 0, 1000);
+		o->replicates = (size_t)cli_take_whole(&a->err, "replicates", arg, 0, 1000);
 		if (o->replicates == 1) argp_error(state, "--replicates 1 shows no spread: give 0 or at least 2");
 		return 0;
 	case KEY_RANDOMS:
@@ -297,10 +279,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_MU: a->mu = arg; return 0;
 	case KEY_NUCLIDE: a->nuclide = arg; return 0;
 	case KEY_NO_DECAY: o->decay_correction = false; return 0;
-	case KEY_CALIBRATION: take_number(a, "calibration-factor", arg, 1e-30, 1e30, &o->calibration_factor); return 0;
+	case KEY_CALIBRATION:
+		cli_take_number(&a->err, "calibration-factor", arg, 1e-30, 1e30, &o->calibration_factor);
+		return 0;
 	case KEY_CALIBRATION_FILE: a->calibration_path = arg; return 0;
 	case KEY_CALIBRATION_UNCERTAINTY:
-		take_number(a, "calibration-uncertainty", arg, 0, 10, &o->calibration_uncertainty);
+		cli_take_number(&a->err, "calibration-uncertainty", arg, 0, 10, &o->calibration_uncertainty);
 		return 0;
 	case KEY_UNCALIBRATED: a->uncalibrated = true; return 0;
 	case KEY_FRAMES: a->frames = arg; return 0;
@@ -541,9 +525,9 @@ int cli_recon(int argc, char **argv)
 	a.detector.recon = &a.recon;
 	a.scatter.recon = &a.recon;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
-	keep(&a, a.scatter.status, &a.scatter.err);
-	if (a.status != ISO_OK) return cli_fail(&a.err);
-	if (a.detector.status != ISO_OK) return cli_fail(&a.detector.err);
+	cli_keep(&a.err, a.scatter.err.status, &a.scatter.err);
+	cli_keep(&a.err, a.detector.err.status, &a.detector.err);
+	if (a.err.status != ISO_OK) return cli_fail(&a.err);
 	if (!a.input) return cli_usage("recon", "name the list-mode to reconstruct");
 	if (!a.output) return cli_usage("recon", "say with -o FILE.nii.gz where to write");
 	if (a.uncalibrated && !isnan(a.recon.calibration_factor))

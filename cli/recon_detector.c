@@ -30,15 +30,6 @@ static const struct argp_option option_table[] = {
      "Full width, for --randoms singles; default: as the list-mode states", 3},
     {0}};
 
-static void number(cli_recon_detector *d, const char *option, const char *text, double low, double high, double *to)
-{
-	iso_error err;
-	const iso_status status = cli_number(option, text, low, high, to, &err);
-	if (status == ISO_OK || d->status != ISO_OK) return;
-	d->status = status;
-	d->err = err;
-}
-
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	cli_recon_detector *d = state->input;
@@ -49,16 +40,20 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		if (strcmp(text, "singles") == 0)
 			o->dead_time = ISO_DEAD_TIME_FROM_SINGLES;
 		else
-			number(d, "dead-time", text, 1, 1000, &o->dead_time_factor);
+			cli_take_number(&d->err, "dead-time", text, 1, 1000, &o->dead_time_factor);
 		return 0;
-	case KEY_DEAD_TIME_FACTOR: number(d, "dead-time-factor", text, 1, 1000, &o->dead_time_factor); return 0;
-	case KEY_DEAD_TIME_NS: number(d, "dead-time-ns", text, 0, 1e8, &o->dead_time_ns); return 0;
+	case KEY_DEAD_TIME_FACTOR:
+		cli_take_number(&d->err, "dead-time-factor", text, 1, 1000, &o->dead_time_factor);
+		return 0;
+	case KEY_DEAD_TIME_NS: cli_take_number(&d->err, "dead-time-ns", text, 0, 1e8, &o->dead_time_ns); return 0;
 	case KEY_DEAD_TIME_MODEL:
 		o->dead_time_model = iso_dead_time_model_from_text(text);
 		if (o->dead_time_model == ISO_DEAD_TIME_UNKNOWN)
 			argp_error(state, "--dead-time-model is paralyzable or non-paralyzable, not '%s'", text);
 		return 0;
-	case KEY_WINDOW: number(d, "coincidence-window-ns", text, 1e-3, 1e6, &o->coincidence_window_ns); return 0;
+	case KEY_WINDOW:
+		cli_take_number(&d->err, "coincidence-window-ns", text, 1e-3, 1e6, &o->coincidence_window_ns);
+		return 0;
 	default: return ARGP_ERR_UNKNOWN;
 	}
 }

@@ -9,9 +9,8 @@
 typedef struct cli_recon_detector {
 	const char *normalisation; /* the file's path, NULL: none */
 	iso_recon_options *recon;  /* to be set before parsing; is filled */
-	iso_status status;         /* of the first value that is wrong */
-	iso_error err;
-	iso_normalisation *read; /* owned, after cli_recon_detector_read */
+	iso_error err;             /* the first value that is wrong, see cli_keep */
+	iso_normalisation *read;   /* owned, after cli_recon_detector_read */
 } cli_recon_detector;
 
 /* A child of the verb's parser; its input is a cli_recon_detector. */

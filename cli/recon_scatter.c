@@ -28,13 +28,6 @@ static const struct argp_option option_table[] = {
      3},
     {0}};
 
-static void keep(cli_scatter *s, iso_status status, const iso_error *err)
-{
-	if (s->status != ISO_OK || status == ISO_OK) return;
-	s->status = status;
-	s->err = *err;
-}
-
 static void take_window(cli_scatter *s, const char *text)
 {
 	double *window = s->recon->energy_window_kev;
@@ -43,10 +36,10 @@ static void take_window(cli_scatter *s, const char *text)
 	if (sscanf(text, "%lf,%lf%c", &window[0], &window[1], &rest) == 2 && window[0] >= 0 && window[1] < 1e5 &&
 	    window[0] < window[1])
 		return;
-	keep(s,
-	     iso_fail(&err, ISO_BAD_USAGE, NULL, "give LOW,HIGH in keV, as 350,650", "--energy-window %s is no window",
-		      text),
-	     &err);
+	cli_keep(&s->err,
+		 iso_fail(&err, ISO_BAD_USAGE, NULL, "give LOW,HIGH in keV, as 350,650",
+			  "--energy-window %s is no window", text),
+		 &err);
 }
 
 static void take_scale(cli_scatter *s, const char *text, struct argp_state *state)
@@ -64,7 +57,6 @@ static void take_scale(cli_scatter *s, const char *text, struct argp_state *stat
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	cli_scatter *s = state->input;
-	iso_error err;
 	switch (key) {
 	case KEY_SCATTER:
 		if (strcmp(arg, "sss") != 0 && strcmp(arg, "none") != 0)
@@ -72,12 +64,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		s->method = arg;
 		return 0;
 	case KEY_SCALE: take_scale(s, arg, state); return 0;
-	case KEY_UPDATES: {
-		long long updates = 1;
-		keep(s, cli_whole("scatter-updates", arg, 1, 1000, &updates, &err), &err);
-		s->recon->scatter_updates = (unsigned)updates;
+	case KEY_UPDATES:
+		s->recon->scatter_updates = (unsigned)cli_take_whole(&s->err, "scatter-updates", arg, 1, 1000);
 		return 0;
-	}
 	case KEY_GAMMA:
 		if (arg && strcmp(arg, "yes") != 0 && strcmp(arg, "no") != 0)
 			argp_error(state, "--prompt-gamma is yes or no, not '%s'", arg);
@@ -87,8 +76,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_WINDOW: take_window(s, arg); return 0;
 	case KEY_RESOLUTION: {
 		double percent = 0;
-		const iso_status status = cli_number("energy-resolution", arg, 0.1, 99, &percent, &err);
-		keep(s, status, &err);
+		cli_take_number(&s->err, "energy-resolution", arg, 0.1, 99, &percent);
 		s->recon->energy_resolution = percent / 100;
 		return 0;
 	}

@@ -14,8 +14,7 @@ typedef struct cli_scatter {
 	bool have_gammas;            /* said either way */
 	const char *background_path; /* NULL: not to be written */
 	iso_background_totals background;
-	iso_status status; /* of the first value that is wrong */
-	iso_error err;
+	iso_error err; /* the first value that is wrong, see cli_keep */
 } cli_scatter;
 
 /* A child of the verb's parser, whose input is a cli_scatter. */
