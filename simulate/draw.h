@@ -14,16 +14,23 @@ static inline double draw_uniform(iso_random *random)
 	return ((double)iso_random_u32(random) + 0.5) * 0x1p-32;
 }
 
-/* Two independent normal numbers (the polar method of G. Marsaglia and T. A. Bray, SIAM Rev. 6 (1964) 260: a point of the
- * unit disc needs neither sine nor cosine). */
+/* A point of the unit disc, by rejection, and the square of its distance from the middle: an azimuth without sine or cosine. */
+static inline double draw_in_disc(iso_random *random, double *a, double *b)
+{
+	double r2;
+	do {
+		*a = 2 * draw_uniform(random) - 1;
+		*b = 2 * draw_uniform(random) - 1;
+		r2 = *a * *a + *b * *b;
+	} while (r2 > 1);
+	return r2;
+}
+
+/* Two independent normal numbers (the polar method of G. Marsaglia and T. A. Bray, SIAM Rev. 6 (1964) 260). */
 static inline void draw_gaussian_pair(iso_random *random, double pair[2])
 {
-	double a, b, r2;
-	do {
-		a = 2 * draw_uniform(random) - 1;
-		b = 2 * draw_uniform(random) - 1;
-		r2 = a * a + b * b;
-	} while (r2 > 1);
+	double a, b;
+	const double r2 = draw_in_disc(random, &a, &b);
 	const double scale = sqrt(-2 * log(r2) / r2);
 	pair[0] = scale * a;
 	pair[1] = scale * b;
@@ -32,12 +39,8 @@ static inline void draw_gaussian_pair(iso_random *random, double pair[2])
 /* Isotropic unit vector (G. Marsaglia, Ann. Math. Stat. 43 (1972) 645). */
 static inline void draw_direction(iso_random *random, double direction[3])
 {
-	double a, b, r2;
-	do {
-		a = 2 * draw_uniform(random) - 1;
-		b = 2 * draw_uniform(random) - 1;
-		r2 = a * a + b * b;
-	} while (r2 > 1);
+	double a, b;
+	const double r2 = draw_in_disc(random, &a, &b);
 	const double scale = 2 * sqrt(1 - r2);
 	direction[0] = scale * a;
 	direction[1] = scale * b;

@@ -57,13 +57,8 @@ double iso_scatter_rayleigh(const iso_material *material, double energy_kev, iso
 
 void iso_scatter_turn(double d[3], double cosine, iso_random *random)
 {
-	/* A point of the unit disc, by rejection, gives cosine and sine of a random azimuth without either function. */
-	double a, b, r2;
-	do {
-		a = 2 * draw_uniform(random) - 1;
-		b = 2 * draw_uniform(random) - 1;
-		r2 = a * a + b * b;
-	} while (r2 > 1);
+	double a, b;
+	const double r2 = draw_in_disc(random, &a, &b);
 	const double scale = sqrt(fmax(1 - cosine * cosine, 0) / r2), u = a * scale, v = b * scale;
 	const double across2 = d[0] * d[0] + d[1] * d[1];
 	if (across2 < 1e-12) {
