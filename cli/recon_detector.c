@@ -48,7 +48,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case KEY_DEAD_TIME_NS: cli_take_number(&d->err, "dead-time-ns", text, 0, 1e8, &o->dead_time_ns); return 0;
 	case KEY_DEAD_TIME_MODEL:
 		o->dead_time_model = iso_dead_time_model_from_text(text);
-		if (o->dead_time_model == ISO_DEAD_TIME_UNKNOWN)
+		if (o->dead_time_model == ISO_DEAD_TIME_NONE)
 			argp_error(state, "--dead-time-model is paralyzable or non-paralyzable, not '%s'", text);
 		return 0;
 	case KEY_WINDOW:

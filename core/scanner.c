@@ -212,5 +212,5 @@ const char *iso_dead_time_model_text(iso_dead_time_model model)
 iso_dead_time_model iso_dead_time_model_from_text(const char *text)
 {
 	if (strcmp(text, "paralyzable") == 0) return ISO_DEAD_TIME_PARALYZABLE;
-	return strcmp(text, "non-paralyzable") == 0 ? ISO_DEAD_TIME_NON_PARALYZABLE : ISO_DEAD_TIME_UNKNOWN;
+	return strcmp(text, "non-paralyzable") == 0 ? ISO_DEAD_TIME_NON_PARALYZABLE : ISO_DEAD_TIME_NONE;
 }

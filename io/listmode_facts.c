@@ -44,7 +44,7 @@ bool iso_listmode_put_scanner(hid_t file, const iso_scanner *s)
 		    put_known(group, "max_axial_difference_mm", s->rule.max_axial_difference_mm) &&
 		    put_known(group, "max_transaxial_offset_mm", s->rule.max_transaxial_offset_mm) &&
 		    put_known(group, "min_distance_mm", s->rule.min_distance_mm) &&
-		    (s->dead_time_model == ISO_DEAD_TIME_UNKNOWN ||
+		    (s->dead_time_model == ISO_DEAD_TIME_NONE ||
 		     iso_hdf5_put_text(group, "dead_time_model", iso_dead_time_model_text(s->dead_time_model))) &&
 		    put_known(group, "dead_time_ns", s->dead_time_ns) &&
 		    put_known(group, "coincidence_window_ns", s->coincidence_window_ns) &&

@@ -108,8 +108,7 @@ static iso_status dead_time_model(native *self, hid_t group, iso_dead_time_model
 	const iso_status status = text(self, group, "dead_time_model", name, sizeof name, err);
 	if (status != ISO_OK || !name[0]) return status;
 	*value = iso_dead_time_model_from_text(name);
-	return *value == ISO_DEAD_TIME_UNKNOWN ? bad(self, err, "dead_time_model of /scanner is neither model")
-					       : ISO_OK;
+	return *value == ISO_DEAD_TIME_NONE ? bad(self, err, "dead_time_model of /scanner is neither model") : ISO_OK;
 }
 
 static iso_status read_scanner_facts(native *self, hid_t group, iso_scanner *s, iso_error *err)

@@ -285,14 +285,14 @@ static int choice(reader *r, const char *key, const char *value, const char *con
 
 static void read_electronics(reader *r, const electronics_text *in, iso_scene *scene)
 {
-	static const char *const models[] = {"none", "non_paralyzable", "paralyzable", NULL};
+	static const char *const models[] = {"none", "non_paralyzable", "paralyzable", NULL}; /* iso_dead_time_model */
 	static const char *const multiples[] = {"all_pairs", "reject", "largest_energies", NULL};
 	static const char *const distributions[] = {"normal", "log_normal", NULL};
 	iso_simulated_electronics *e = &scene->electronics;
 	if (!in) return;
 	e->on = true;
-	e->dead_time = (iso_simulated_dead_time)choice(r, "dead_time_model", in->dead_time_model, models,
-						       "say none, paralyzable or non_paralyzable");
+	e->dead_time = (iso_dead_time_model)choice(r, "dead_time_model", in->dead_time_model, models,
+						   "say none, paralyzable or non_paralyzable");
 	e->dead_time_ns = number_or(r, "dead_time_ns", in->dead_time_ns, 0);
 	e->pile_up_ns = number_or(r, "pile_up_ns", in->pile_up_ns, 0);
 	e->trigger_kev = number_or(r, "trigger_kev", in->trigger_kev, 0);

@@ -202,7 +202,7 @@ static iso_status read_dead_time(iso_study_file *study, const raw_scanner *raw, 
 	CHECK(range(study, "scanner.dead_time_ns", ns, isnan(ns) || (ns >= 0 && ns <= 1e8), "give 0 to 1e8 ns", err));
 	if (!raw->dead_time_model) return ISO_OK;
 	study->dead_time_model = iso_dead_time_model_from_text(raw->dead_time_model);
-	if (study->dead_time_model == ISO_DEAD_TIME_UNKNOWN)
+	if (study->dead_time_model == ISO_DEAD_TIME_NONE)
 		return iso_fail(err, ISO_BAD_INPUT, study->path, "write paralyzable or non-paralyzable",
 				"scanner.dead_time_model is '%s'", raw->dead_time_model);
 	return ISO_OK;

@@ -11,9 +11,9 @@ iso_status iso_dead_time_begin(iso_dead_time *dead, const iso_simulated_electron
 			       const iso_scanner *scanner, iso_error *err)
 {
 	const uint32_t stated = iso_scanner_blocks(scanner), blocks = stated ? stated : scanner->elements;
-	const bool dies = electronics->dead_time != ISO_SIMULATED_NO_DEAD_TIME && electronics->dead_time_ns > 0;
+	const bool dies = electronics->dead_time != ISO_DEAD_TIME_NONE && electronics->dead_time_ns > 0;
 	*dead = (iso_dead_time){.passes = !dies && !(electronics->pile_up_ns > 0),
-				.paralyzable = electronics->dead_time == ISO_SIMULATED_PARALYZABLE,
+				.paralyzable = electronics->dead_time == ISO_DEAD_TIME_PARALYZABLE,
 				.integration_s = 1e-9 * electronics->pile_up_ns,
 				/* a block that integrates is busy */
 				.busy_s = 1e-9 * fmax(dies ? electronics->dead_time_ns : 0, electronics->pile_up_ns)};

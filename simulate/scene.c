@@ -255,9 +255,8 @@ static iso_tof tof_of(const iso_simulated_detector *d)
 static iso_status state_dead_time(const iso_scene *scene, iso_scanner *scanner, iso_error *err)
 {
 	const iso_simulated_electronics *e = &scene->electronics;
-	if (!e->on || e->dead_time == ISO_SIMULATED_NO_DEAD_TIME) return ISO_OK;
-	scanner->dead_time_model =
-	    e->dead_time == ISO_SIMULATED_PARALYZABLE ? ISO_DEAD_TIME_PARALYZABLE : ISO_DEAD_TIME_NON_PARALYZABLE;
+	if (!e->on || e->dead_time == ISO_DEAD_TIME_NONE) return ISO_OK;
+	scanner->dead_time_model = e->dead_time;
 	scanner->dead_time_ns = e->dead_time_ns;
 	if (!(e->efficiency_spread > 0)) return ISO_OK;
 	float *efficiency = malloc(scanner->elements * sizeof *efficiency);

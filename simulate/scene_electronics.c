@@ -28,7 +28,7 @@ iso_status iso_scene_check_electronics(const iso_scene *scene, iso_error *err)
 		return wrong(err, "give a number >= 0, in ns", "dead_time_ns", e->dead_time_ns);
 	if (!(e->pile_up_ns >= 0 && e->pile_up_ns < 1e9))
 		return wrong(err, "give a number >= 0, in ns", "pile_up_ns", e->pile_up_ns);
-	if ((e->dead_time == ISO_SIMULATED_NO_DEAD_TIME) != !(e->dead_time_ns > 0))
+	if ((e->dead_time == ISO_DEAD_TIME_NONE) != !(e->dead_time_ns > 0))
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "state dead_time_model and a dead_time_ns > 0, or neither",
 				"dead_time_model and dead_time_ns (%g) contradict one another", e->dead_time_ns);
 	if ((e->dead_time_ns > 0 || e->pile_up_ns > 0) && !block[0])

@@ -50,7 +50,7 @@ typedef struct iso_pair_components {
 } iso_pair_components;
 
 typedef enum iso_dead_time_model {
-	ISO_DEAD_TIME_UNKNOWN = 0,
+	ISO_DEAD_TIME_NONE = 0,        /* no model is stated */
 	ISO_DEAD_TIME_NON_PARALYZABLE, /* an event that comes while the block is busy is lost */
 	ISO_DEAD_TIME_PARALYZABLE      /* and keeps it busy for another dead time */
 } iso_dead_time_model;

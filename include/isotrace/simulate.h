@@ -70,12 +70,6 @@ typedef struct iso_simulated_detector {
 	uint32_t block_crystals[2]; /* transaxial, axial; 0, 0: not stated, each crystal is read out by itself */
 } iso_simulated_detector;
 
-typedef enum iso_simulated_dead_time {
-	ISO_SIMULATED_NO_DEAD_TIME = 0,
-	ISO_SIMULATED_NON_PARALYZABLE, /* a photon that comes while the block is busy is lost */
-	ISO_SIMULATED_PARALYZABLE      /* and keeps it busy for another dead time */
-} iso_simulated_dead_time;
-
 /* What becomes of photons that stand in one window with more than one other. */
 typedef enum iso_multiples {
 	ISO_MULTIPLES_ALL_PAIRS = 0, /* every pair within the window is a coincidence */
@@ -86,10 +80,10 @@ typedef enum iso_multiples {
 /* The scanner's electronics, photon by photon in the order of time. */
 typedef struct iso_simulated_electronics {
 	bool on; /* false: coincidences of independent decays are drawn by their rate, and nothing is lost */
-	iso_simulated_dead_time dead_time;
-	double dead_time_ns; /* of a block, after each photon that it takes */
-	double pile_up_ns;   /* integration: energies of a block that come closer than this add up; 0 = never */
-	double trigger_kev;  /* photons with less are not seen by a block; 0: the lower end of the energy window */
+	iso_dead_time_model dead_time; /* ISO_DEAD_TIME_NONE: there is none */
+	double dead_time_ns;           /* of a block, after each photon that it takes */
+	double pile_up_ns;  /* integration: energies of a block that come closer than this add up; 0 = never */
+	double trigger_kev; /* photons with less are not seen by a block; 0: the lower end of the energy window */
 	iso_multiples multiples;
 	double delayed_offset_ns;  /* of the delayed window; > 2 windows */
 	double efficiency_spread;  /* standard deviation of the crystals' relative efficiencies; 0 = all alike */

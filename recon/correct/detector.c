@@ -52,10 +52,10 @@ static iso_status check_dead_time(const iso_scanner *scanner, const iso_recon_op
 		return iso_fail(
 		    err, ISO_BAD_INPUT, NULL, "state block_crystals in the list-mode, or give --dead-time-factor",
 		    "dead time from singles: scanner '%s' does not say which crystals make a block", scanner->name);
-	if (dt.model == ISO_DEAD_TIME_UNKNOWN || !(dt.dead_time_s >= 0 && dt.dead_time_s < 1))
+	if (dt.model == ISO_DEAD_TIME_NONE || !(dt.dead_time_s >= 0 && dt.dead_time_s < 1))
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "give --dead-time-ns and --dead-time-model",
 				"dead time from singles: scanner '%s' does not state its %s", scanner->name,
-				dt.model == ISO_DEAD_TIME_UNKNOWN ? "model" : "dead time");
+				dt.model == ISO_DEAD_TIME_NONE ? "model" : "dead time");
 	return ISO_OK;
 }
 

@@ -230,7 +230,7 @@ static void test_dead_time_laws(void)
 			iso_scene *scene = scene_with_electronics(1e6, 1);
 			scene->detector.energy_window_kev[1] = 1e9; /* sums stay inside */
 			scene->electronics.dead_time =
-			    paralyzable ? ISO_SIMULATED_PARALYZABLE : ISO_SIMULATED_NON_PARALYZABLE;
+			    paralyzable ? ISO_DEAD_TIME_PARALYZABLE : ISO_DEAD_TIME_NON_PARALYZABLE;
 			scene->electronics.dead_time_ns = 1e9 * dead_s;
 			scene->electronics.pile_up_ns = piles ? 1e9 * integration_s : 0;
 			const iso_simulation_counts counts = push(scene, photons, PHOTONS, 9973, &r);
@@ -257,7 +257,7 @@ static void test_pile_up(void)
 	    photon(150, 4, HERE, 511),    photon(150.4, 4, THERE, 511)};
 	recorded r = {.count = 0};
 	iso_scene *scene = scene_with_electronics(1e6, 1);
-	scene->electronics.dead_time = ISO_SIMULATED_NON_PARALYZABLE;
+	scene->electronics.dead_time = ISO_DEAD_TIME_NON_PARALYZABLE;
 	scene->electronics.dead_time_ns = 100;
 	scene->electronics.pile_up_ns = 50;
 	iso_simulation_counts counts = push(scene, photons, 6, 1, &r);
@@ -295,7 +295,7 @@ static void test_borders(void)
 		static const size_t portions[] = {1, 7, 1000};
 		iso_scene *scene = scene_with_electronics(1e6, 1);
 		scene->electronics.multiples = (iso_multiples)rule;
-		scene->electronics.dead_time = ISO_SIMULATED_PARALYZABLE;
+		scene->electronics.dead_time = ISO_DEAD_TIME_PARALYZABLE;
 		scene->electronics.dead_time_ns = 150;
 		scene->electronics.pile_up_ns = 40;
 		scene->electronics.efficiency_spread = 0.1;
@@ -458,7 +458,7 @@ static void test_threads(void)
 		scene->scatter = scene->lutetium_background = true;
 		strcpy(scene->detector.crystal_material, "LSO");
 		scene->detector.rings.attenuation_per_mm = (double)NAN;
-		scene->electronics.dead_time = ISO_SIMULATED_NON_PARALYZABLE;
+		scene->electronics.dead_time = ISO_DEAD_TIME_NON_PARALYZABLE;
 		scene->electronics.dead_time_ns = 300;
 		scene->electronics.pile_up_ns = 60;
 		scene->electronics.trigger_kev = 150;
@@ -510,7 +510,7 @@ static void test_failures(void)
 	iso_simulated_electronics wrong[7];
 	for (int n = 0; n < 7; n++) wrong[n] = scene->electronics;
 	wrong[0].dead_time_ns = 100;                    /* and no model */
-	wrong[1].dead_time = ISO_SIMULATED_PARALYZABLE; /* and no time */
+	wrong[1].dead_time = ISO_DEAD_TIME_PARALYZABLE; /* and no time */
 	wrong[2].delayed_offset_ns = 8;                 /* two windows of 4 ns */
 	wrong[3].pile_up_ns = -1;
 	wrong[4].efficiency_spread = 0.6;
