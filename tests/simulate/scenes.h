@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "isotrace/isotrace.h"
+#include "simulate/transport.h"
 #include "tests/harness.h"
 
 #define PI 3.14159265358979323846
@@ -51,6 +52,16 @@ static inline iso_scene *scene_of_point(const double point_mm[3], double activit
 	scene->seed = 20260314;
 	scene->calibration_factor = scene->calibration_uncertainty = (double)NAN;
 	return scene;
+}
+
+/* Prepares the scene, which must outlive the transport. */
+static inline iso_transport *transport_of(iso_scene *scene)
+{
+	iso_error err;
+	iso_transport *transport = NULL;
+	ISO_ASSERT_OK(iso_scene_prepare(scene, &err), err);
+	ISO_ASSERT_OK(iso_transport_create(scene, &transport, &err), err);
+	return transport;
 }
 
 typedef struct kept {

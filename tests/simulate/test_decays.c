@@ -8,15 +8,6 @@
 
 static const double centre[3] = {0, 0, 0};
 
-static iso_transport *transport_of(iso_scene *scene)
-{
-	iso_error err;
-	iso_transport *transport = NULL;
-	ISO_ASSERT_OK(iso_scene_prepare(scene, &err), err);
-	ISO_ASSERT_OK(iso_transport_create(scene, &transport, &err), err);
-	return transport;
-}
-
 /* A detector that nearly nothing escapes: 6.4 m long (0.1 % of all directions leave through the ends), 100 mm of LSO (0.02 %
  * of 511 keV photons pass), in 16 x 64 pieces. */
 static iso_scene *scene_of_trap(void)

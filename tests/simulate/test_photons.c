@@ -171,15 +171,6 @@ static iso_scene *scene_of_crystals(const char *crystal)
 	return scene;
 }
 
-static iso_transport *transport_of(iso_scene *scene)
-{
-	iso_error err;
-	iso_transport *transport = NULL;
-	ISO_ASSERT_OK(iso_scene_prepare(scene, &err), err);
-	ISO_ASSERT_OK(iso_transport_create(scene, &transport, &err), err);
-	return transport;
-}
-
 /* 100 mm of water, then 100 mm of bone that is carved out of a longer piece of water: the shares of rays that collide in each
  * follow from exp(-mu d), no collision is taken for one of the other material, and the processes share the collisions as their
  * cross-sections. */

@@ -34,15 +34,6 @@ static void test_positron_range(void)
 	CU_ASSERT(strstr(err.message, "Tc-99m") != NULL);
 }
 
-static iso_transport *transport_of(iso_scene *scene)
-{
-	iso_error err;
-	iso_transport *transport = NULL;
-	ISO_ASSERT_OK(iso_scene_prepare(scene, &err), err);
-	ISO_ASSERT_OK(iso_transport_create(scene, &transport, &err), err);
-	return transport;
-}
-
 static void test_acollinearity(void)
 {
 	const double centre[3] = {0, 0, 0};

@@ -64,15 +64,6 @@ static double activity_bq(size_t organ, double t)
 	return 1e6 * mass_g / 100 * uptake(organ, 60 + t) * exp2(-(60 + t) / f18_s());
 }
 
-static iso_transport *transport_of(iso_scene *scene)
-{
-	iso_error err;
-	iso_transport *transport = NULL;
-	ISO_ASSERT_OK(iso_scene_prepare(scene, &err), err);
-	ISO_ASSERT_OK(iso_transport_create(scene, &transport, &err), err);
-	return transport;
-}
-
 static void test_activities(void)
 {
 	iso_scene *scene = scene_of_courses(600);
