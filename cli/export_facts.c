@@ -6,15 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/json.h"
+
 json_t *cli_text_or_null(const char *text)
 {
 	json_t *value = text[0] ? json_string(text) : NULL; /* NULL, too, when it is not UTF-8 */
 	return value ? value : json_null();
-}
-
-static json_t *number_or_null(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
 }
 
 static json_t *moment_or_null(double utc_s)
@@ -46,7 +43,7 @@ json_t *cli_event_facts(const iso_events *events, const iso_event_counts *c, boo
 	json_object_set_new(f, "time_tags", json_integer((json_int_t)c->tags_time));
 	json_object_set_new(f, "other_tags", json_integer((json_int_t)c->tags_other));
 	json_object_set_new(f, "rejected", rejected_facts(c));
-	json_object_set_new(f, "duration_s", number_or_null(a->duration_s));
+	json_object_set_new(f, "duration_s", iso_json_number(a->duration_s));
 	json_object_set_new(f, "start", moment_or_null(a->start_utc_s));
 	json_object_set_new(f, "scanner", cli_text_or_null(name));
 	json_object_set_new(f, "elements", scanner_known ? json_integer(s->elements) : json_null());
@@ -56,18 +53,18 @@ json_t *cli_event_facts(const iso_events *events, const iso_event_counts *c, boo
 					      "crystals_transaxial", (json_int_t)s->block_crystals[0], "crystals_axial",
 					      (json_int_t)s->block_crystals[1]));
 	json_object_set_new(f, "tof_bins", json_integer(s->tof.bins));
-	json_object_set_new(f, "calibration_factor", number_or_null(s->calibration_factor));
+	json_object_set_new(f, "calibration_factor", iso_json_number(s->calibration_factor));
 	json_object_set_new(f, "nuclide", cli_text_or_null(a->nuclide));
-	json_object_set_new(f, "half_life_s", number_or_null(a->half_life_s));
-	json_object_set_new(f, "branching_fraction", number_or_null(a->branching_fraction));
+	json_object_set_new(f, "half_life_s", iso_json_number(a->half_life_s));
+	json_object_set_new(f, "branching_fraction", iso_json_number(a->branching_fraction));
 	json_object_set_new(f, "tracer", cli_text_or_null(a->tracer));
 	json_object_set_new(f, "subject", cli_text_or_null(a->subject));
 	json_object_set_new(f, "injection", moment_or_null(a->injection_utc_s));
-	json_object_set_new(f, "injected_activity_bq", number_or_null(a->injected_activity_bq));
+	json_object_set_new(f, "injected_activity_bq", iso_json_number(a->injected_activity_bq));
 	if (isfinite(a->energy_window_kev[0]) && isfinite(a->energy_window_kev[1]))
 		json_object_set_new(f, "energy_window_kev",
 				    json_pack("[f,f]", a->energy_window_kev[0], a->energy_window_kev[1]));
-	json_object_set_new(f, "energy_resolution", number_or_null(a->energy_resolution));
+	json_object_set_new(f, "energy_resolution", iso_json_number(a->energy_resolution));
 	const iso_singles *singles = iso_events_singles(events);
 	if (singles)
 		json_object_set_new(f, "singles",

@@ -11,11 +11,7 @@
 #include "core/hash.h"
 #include "core/output.h"
 #include "io/csv.h"
-
-static json_t *real(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
-}
+#include "io/json.h"
 
 static json_t *moment(double utc_s)
 {
@@ -39,8 +35,8 @@ static json_t *time_course(const iso_phantom_organ *organ)
 	json_t *terms = json_array();
 	for (size_t k = 0; k < organ->terms; k++) {
 		json_t *term = json_object();
-		put(term, "percent_id_per_g", real(organ->term[k].percent_id_per_g));
-		put(term, "half_life_s", real(organ->term[k].half_life_s));
+		put(term, "percent_id_per_g", iso_json_number(organ->term[k].percent_id_per_g));
+		put(term, "half_life_s", iso_json_number(organ->term[k].half_life_s));
 		(void)json_array_append_new(terms, term);
 	}
 	return terms;
@@ -56,12 +52,12 @@ json_t *truth_json(const iso_scene *scene, const char *scene_path, const iso_sim
 		json_t *row = json_object();
 		put(row, "organ", json_string(organ->name));
 		put(row, "label", json_integer(organ->label));
-		put(row, "volume_ml", real(organ->volume_ml));
-		put(row, "mass_g", real(organ->mass_g));
-		put(row, "activity_bq", real(organ->activity_bq));
-		put(row, "concentration_bq_per_ml", real(organ->activity_bq / organ->volume_ml));
-		put(row, "percent_id", real(percent_id(organ)));
-		put(row, "percent_id_per_g", real(organ->percent_id_per_g));
+		put(row, "volume_ml", iso_json_number(organ->volume_ml));
+		put(row, "mass_g", iso_json_number(organ->mass_g));
+		put(row, "activity_bq", iso_json_number(organ->activity_bq));
+		put(row, "concentration_bq_per_ml", iso_json_number(organ->activity_bq / organ->volume_ml));
+		put(row, "percent_id", iso_json_number(percent_id(organ)));
+		put(row, "percent_id_per_g", iso_json_number(organ->percent_id_per_g));
 		if (organ->terms) put(row, "time_course", time_course(organ));
 		(void)json_array_append_new(organs, row);
 		mass_g += organ->mass_g;
@@ -76,22 +72,22 @@ json_t *truth_json(const iso_scene *scene, const char *scene_path, const iso_sim
 	put(root, "subject", json_string(scene->subject));
 	put(root, "tracer", json_string(scene->tracer));
 	put(root, "nuclide", json_string(scene->nuclide));
-	put(root, "injected_bq", real(scene->injected_bq));
+	put(root, "injected_bq", iso_json_number(scene->injected_bq));
 	put(root, "injection_time", moment(scene->injection_utc_s));
 	put(root, "scan_start_time", moment(scene->start_utc_s));
-	put(root, "duration_s", real(scene->duration_s));
+	put(root, "duration_s", iso_json_number(scene->duration_s));
 	put(root, "decay_reference_of_activity", json_string("start of the scan"));
 	put(root, "decay_reference_of_percent_id", json_string("injection"));
 	put(root, "organs", organs);
 	json_t *body = json_object();
-	put(body, "mass_g", real(mass_g));
-	put(body, "activity_bq", real(activity_bq));
-	put(body, "percent_id", real(percent));
+	put(body, "mass_g", iso_json_number(mass_g));
+	put(body, "activity_bq", iso_json_number(activity_bq));
+	put(body, "percent_id", iso_json_number(percent));
 	put(root, "whole_body", body);
 	if (counts) {
 		json_t *happened = json_object();
-		put(happened, "decays", real(counts->decays));
-		put(happened, "positrons", real(counts->positrons));
+		put(happened, "decays", iso_json_number(counts->decays));
+		put(happened, "positrons", iso_json_number(counts->positrons));
 		const struct {
 			const char *name;
 			uint64_t count;
@@ -113,7 +109,8 @@ json_t *truth_json(const iso_scene *scene, const char *scene_path, const iso_sim
 			if (fates[n].always || scene->electronics.on)
 				put(happened, fates[n].name, json_integer((json_int_t)fates[n].count));
 		put(happened, "prompts", json_integer((json_int_t)iso_simulation_prompts(counts)));
-		if (scene->electronics.on) put(happened, "background_decays", real(counts->background_decays));
+		if (scene->electronics.on)
+			put(happened, "background_decays", iso_json_number(counts->background_decays));
 		put(root, "counts", happened);
 	}
 	return root;

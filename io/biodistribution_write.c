@@ -128,7 +128,7 @@ static iso_status write_csv(const iso_output *output, iso_biodistribution *const
 
 static void set_number(iso_json *json, json_t *object, const char *key, double value)
 {
-	iso_json_set(json, object, key, isfinite(value) ? json_real(value) : json_null());
+	iso_json_set(json, object, key, iso_json_number(value));
 }
 
 /* Empty is null. */

@@ -100,8 +100,7 @@ iso_status iso_calibration_write(const char *path, const iso_calibration *calibr
 	iso_json_put(&json, "unit", json_string("Bq/mL per counts/s/mm, branching fraction 1"));
 	for (size_t n = 0; n < COUNT(numbers); n++) {
 		const double value = *(const double *)(base + numbers[n].offset);
-		iso_json_set(&json, part_of(&json, numbers[n].part), numbers[n].key,
-			     isfinite(value) ? json_real(value) : json_null());
+		iso_json_set(&json, part_of(&json, numbers[n].part), numbers[n].key, iso_json_number(value));
 	}
 	for (size_t n = 0; n < COUNT(times); n++) {
 		char when[40];

@@ -2,6 +2,7 @@
 #include "io/json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -141,4 +142,9 @@ iso_status iso_json_dump(const json_t *value, size_t flags, char **text, iso_err
 	free(*text);
 	*text = NULL;
 	return iso_fail_memory(err, "a JSON text", 0);
+}
+
+json_t *iso_json_number(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
 }

@@ -31,6 +31,8 @@ void iso_json_end(iso_json *json);
 void iso_json_clean(char *text);
 /* A string of such a text, of which at most 1023 bytes are kept. */
 json_t *iso_json_readable(const char *text);
+/* null when it is not finite: not known. */
+json_t *iso_json_number(double value);
 
 /* Reads a text; what is no JSON: ISO_BAD_INPUT with the line. */
 iso_status iso_json_parse(const char *text, size_t size, const char *file, json_t **out, iso_error *err);

@@ -3,7 +3,6 @@
  * A mu map on the disk: the image, and beside it what it was made of. */
 #define _GNU_SOURCE
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +18,6 @@
 
 #define FORMAT "isotrace mu map 1"
 
-static json_t *number(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
-}
-
 static void put_ct(iso_json *json, const iso_mu_facts *facts)
 {
 	static const char *const truncations[] = {"refuse", "ignore", "extend"};
@@ -38,7 +32,7 @@ static void put_ct(iso_json *json, const iso_mu_facts *facts)
 	iso_json_set(json, part, "manufacturer", iso_json_readable(ct->manufacturer));
 	iso_json_set(json, part, "kernel", iso_json_readable(ct->kernel));
 	iso_json_set(json, part, "slices", json_integer((json_int_t)ct->slices));
-	iso_json_set(json, part, "kvp", number(ct->kvp));
+	iso_json_set(json, part, "kvp", iso_json_number(ct->kvp));
 	iso_json_set(json, part, "offset_mm", json_pack("[fff]", o->offset_mm[0], o->offset_mm[1], o->offset_mm[2]));
 	iso_json_put(json, "ct", part);
 	part = json_object();
@@ -49,7 +43,7 @@ static void put_ct(iso_json *json, const iso_mu_facts *facts)
 	iso_json_set(json, part, "extended_ml", json_real(r->extended_ml));
 	iso_json_set(json, part, "outside_percent", json_real(100 * r->outside_fraction));
 	iso_json_set(json, part, "clamped_voxels", json_integer((json_int_t)r->clamped));
-	iso_json_set(json, part, "largest_hu", number(r->most_found_hu));
+	iso_json_set(json, part, "largest_hu", iso_json_number(r->most_found_hu));
 	iso_json_put(json, "found", part);
 }
 
@@ -57,8 +51,8 @@ static void put_curve(iso_json *json, const iso_mu_curve *curve)
 {
 	json_t *part = json_object();
 	iso_json_set(json, part, "source", iso_json_readable(curve->source));
-	iso_json_set(json, part, "kvp", number(curve->kvp));
-	iso_json_set(json, part, "effective_kev", number(curve->effective_kev));
+	iso_json_set(json, part, "kvp", iso_json_number(curve->kvp));
+	iso_json_set(json, part, "effective_kev", iso_json_number(curve->effective_kev));
 	iso_json_set(json, part, "water_per_cm", json_real(curve->water_per_cm));
 	iso_json_set(json, part, "break_hu", json_real(curve->break_hu));
 	iso_json_set(json, part, "a_per_cm", json_real(curve->bone_per_cm));

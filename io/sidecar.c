@@ -106,16 +106,11 @@ static const number_field objective_numbers[] = {
     {NULL, 0},
 };
 
-static json_t *number_or_null(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
-}
-
 static void put_numbers(iso_json *json, json_t *object, const number_field *fields, const iso_volume *volume)
 {
 	for (; fields->key; fields++)
 		iso_json_set(json, object, fields->key,
-			     number_or_null(*(const double *)((const char *)volume + fields->offset)));
+			     iso_json_number(*(const double *)((const char *)volume + fields->offset)));
 }
 
 static void put_times(iso_json *json, json_t *object, const number_field *fields, const iso_volume *volume)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +26,7 @@ iso_status iso_fact_text(json_t *facts, const char *key, const char *text, iso_e
 
 iso_status iso_fact_number(json_t *facts, const char *key, double value, iso_error *err)
 {
-	return put(facts, key, isfinite(value) ? json_real(value) : json_null(), err);
+	return put(facts, key, iso_json_number(value), err);
 }
 
 iso_status iso_fact_whole(json_t *facts, const char *key, uint64_t value, iso_error *err)
