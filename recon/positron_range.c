@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "recon/water_range.h"
 
 enum { POINTS = 8, DIRECTIONS = 24, RAYS = POINTS * DIRECTIONS, NODES = 4, DISTANCES = 2 * NODES };
 
@@ -33,12 +34,6 @@ typedef struct hit {
 	double weight;
 } hit;
 
-typedef struct gaussian {
-	float share;
-	int reach;        /* in voxels, the same along all axes */
-	float *weight[3]; /* [reach + 1] for each axis */
-} gaussian;
-
 struct iso_range_model {
 	iso_grid grid;
 	double per_mm[3]; /* voxels per mm */
@@ -47,13 +42,13 @@ struct iso_range_model {
 	size_t *first; /* [columns + 1] */
 	size_t *to;    /* [entries] */
 	float *weight; /* [entries] */
-	gaussian water[2];
+	iso_water_range *water;
 	/* [voxels] K x = body (G (kept x)) + (1 - body) x + the columns, with body 1 where there is matter, else 0. kept is 0 in air and
 	 * in voxels that are followed. */
 	float *kept;
 	bool *body;
 	bool *barred;   /* air around the body, close to the skin: nothing decays there, and the columns are empty */
-	float *scratch; /* three images */
+	float *scratch; /* an image */
 };
 
 /* Distances in water and their probabilities, sorted by distance. */
@@ -239,117 +234,6 @@ static size_t mark_followed(const iso_range_model *m, const float *density, doub
 	return count;
 }
 
-/* Weights at the voxels' centres whose variance is the one wanted: those of a Gaussian that is narrower than half a voxel
- * have less. */
-static void weigh(double variance_mm2, double edge_mm, int reach, float *weight)
-{
-	double low = 1e-3 * edge_mm * edge_mm, high = variance_mm2 + edge_mm * edge_mm;
-	for (int round = 0; round < 60; round++) {
-		const double middle = sqrt(low * high);
-		double sum = 1, squares = 0;
-		for (int r = 1; r <= reach; r++) {
-			const double d = r * edge_mm, w = 2 * exp(-0.5 * d * d / middle);
-			sum += w;
-			squares += w * d * d;
-		}
-		for (int r = 0; r <= reach; r++)
-			weight[r] = (float)(exp(-0.5 * r * r * edge_mm * edge_mm / middle) / sum);
-		if (squares < variance_mm2 * sum)
-			low = middle;
-		else
-			high = middle;
-	}
-}
-
-/* The range in water has the variance 2 s^2 along each axis for a Gamma distribution of shape 2 and scale s (mean square
- * 6 s^2 in three dimensions). */
-static iso_status make_gaussians(iso_range_model *m, const iso_positron_range *range, iso_error *err)
-{
-	const double *edge = m->grid.voxel_mm;
-	for (int part = 0; part < 2; part++) {
-		gaussian *g = &m->water[part];
-		const double variance = 2 * range->scale_mm[part] * range->scale_mm[part];
-		const double reach = ceil(4 * sqrt(variance) / fmin(edge[0], fmin(edge[1], edge[2])));
-		g->share = (float)(part ? 1 - range->near_probability : range->near_probability);
-		g->reach = (int)fmin(fmax(reach, 1), 64);
-		for (int a = 0; a < 3; a++) {
-			g->weight[a] = malloc(((size_t)g->reach + 1) * sizeof *g->weight[a]);
-			if (!g->weight[a]) return iso_fail_memory(err, "the positron range", (size_t)g->reach * 4 + 4);
-			weigh(variance, edge[a], g->reach, g->weight[a]);
-		}
-	}
-	m->scratch = malloc(3 * m->voxels * sizeof *m->scratch);
-	return m->scratch ? ISO_OK : iso_fail_memory(err, "the positron range", 3 * m->voxels * sizeof *m->scratch);
-}
-
-/* Beyond a face the image is its mirror image, as in the resolution model: nothing is lost and the matrix is symmetric. */
-static size_t mirrored(long index, size_t size)
-{
-	const long n = (long)size;
-	while (index < 0 || index >= n) index = index < 0 ? -1 - index : 2 * n - 1 - index;
-	return (size_t)index;
-}
-
-/* One row along x: out = sum over r of weight[r] times its neighbours. */
-static void blur_row(const float *weight, int reach, size_t size, const float *in, float *out)
-{
-	for (size_t i = 0; i < size; i++) out[i] = weight[0] * in[i];
-	for (int r = 1; r <= reach; r++) {
-		const size_t far = (size_t)r, low = far < size ? far : size, high = far < size ? size - far : 0;
-		const float w = weight[r];
-		if (low <= high) {
-			for (size_t i = low; i < high; i++) out[i] += w * (in[i - far] + in[i + far]);
-			for (size_t i = 0; i < low; i++) out[i] += w * (in[mirrored((long)i - r, size)] + in[i + far]);
-			for (size_t i = high; i < size; i++)
-				out[i] += w * (in[i - far] + in[mirrored((long)i + r, size)]);
-		} else
-			for (size_t i = 0; i < size; i++)
-				out[i] += w * (in[mirrored((long)i - r, size)] + in[mirrored((long)i + r, size)]);
-	}
-}
-
-/* Along y or z whole rows of x are added. */
-static void blur_across(const iso_range_model *m, const gaussian *g, int axis, size_t row, const float *in, float *out)
-{
-	const size_t nx = m->grid.size[0], ny = m->grid.size[1], stride = axis == 1 ? nx : nx * ny;
-	const size_t at = axis == 1 ? row % ny : row / ny, base = row * nx - at * stride, size = m->grid.size[axis];
-	const float *weight = g->weight[axis], *own = in + row * nx;
-	for (size_t i = 0; i < nx; i++) out[i] = weight[0] * own[i];
-	for (int r = 1; r <= g->reach; r++) {
-		const float *below = in + base + stride * mirrored((long)at - r, size);
-		const float *above = in + base + stride * mirrored((long)at + r, size);
-		const float w = weight[r];
-		for (size_t i = 0; i < nx; i++) out[i] += w * (below[i] + above[i]);
-	}
-}
-
-/* out is the sum of the Gaussians of in, another image; the third and second image of the scratch are overwritten. */
-static void blur_water(const iso_range_model *m, const float *in, float *out)
-{
-	const size_t nx = m->grid.size[0];
-	const ptrdiff_t rows = (ptrdiff_t)(m->voxels / nx);
-	float *once = m->scratch + m->voxels, *twice = once + m->voxels;
-	memset(out, 0, m->voxels * sizeof *out);
-	for (int part = 0; part < 2; part++) {
-		const gaussian *g = &m->water[part];
-#pragma omp parallel
-		{
-#pragma omp for schedule(static)
-			for (ptrdiff_t row = 0; row < rows; row++)
-				blur_row(g->weight[0], g->reach, nx, in + (size_t)row * nx, once + (size_t)row * nx);
-#pragma omp for schedule(static)
-			for (ptrdiff_t row = 0; row < rows; row++)
-				blur_across(m, g, 1, (size_t)row, once, twice + (size_t)row * nx);
-#pragma omp for schedule(static)
-			for (ptrdiff_t row = 0; row < rows; row++) {
-				float *last = once + (size_t)row * nx, *sum = out + (size_t)row * nx;
-				blur_across(m, g, 2, (size_t)row, twice, last);
-				for (size_t i = 0; i < nx; i++) sum[i] += g->share * last[i];
-			}
-		}
-	}
-}
-
 /* Probability that a positron goes farther than this in water. */
 static double tail(const iso_positron_range *range, double water_mm)
 {
@@ -471,7 +355,7 @@ static void let_escape(iso_range_model *m, const float *density, const iso_posit
 {
 	float *inside_body = m->scratch;
 	for (size_t v = 0; v < m->voxels; v++) m->kept[v] = m->body[v] ? 1 : 0;
-	blur_water(m, m->kept, inside_body);
+	iso_water_range_blur(m->water, m->kept, inside_body);
 	for (size_t v = 0; v < m->voxels; v++) near[v] = !m->body[v];
 	widen(m, surface_means * range->mean_mm, near, crosses);
 	const ptrdiff_t total = (ptrdiff_t)m->voxels;
@@ -538,9 +422,10 @@ static iso_status fill(iso_range_model *m, const float *density, const iso_posit
 	m->body = malloc(m->voxels * sizeof *m->body);
 	m->barred = malloc(m->voxels * sizeof *m->barred);
 	bool *followed = calloc(3 * m->voxels, sizeof *followed), *near = followed ? followed + m->voxels : NULL;
-	iso_status status = make_gaussians(m, range, err);
-	if (status == ISO_OK && !(m->kept && m->body && m->barred && followed))
-		status = iso_fail_memory(err, "the positron range", m->voxels * (sizeof *m->kept + 4));
+	m->scratch = malloc(m->voxels * sizeof *m->scratch);
+	iso_status status = iso_water_range_create(&m->grid, range, &m->water, err);
+	if (status == ISO_OK && !(m->kept && m->body && m->barred && m->scratch && followed))
+		status = iso_fail_memory(err, "the positron range", m->voxels * (2 * sizeof *m->kept + 5));
 	if (status == ISO_OK) {
 		for (size_t v = 0; v < m->voxels; v++) m->body[v] = (double)density[v] >= density_air;
 		status = bar_air(m, near, near + m->voxels, err);
@@ -582,7 +467,7 @@ iso_status iso_range_model_create(const iso_grid *grid, const iso_image *mu, con
 void iso_range_model_forward(const iso_range_model *m, const float *x, float *y)
 {
 	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->kept[v] * x[v];
-	blur_water(m, m->scratch, y);
+	iso_water_range_blur(m->water, m->scratch, y);
 	for (size_t v = 0; v < m->voxels; v++)
 		if (!m->body[v]) y[v] = m->barred[v] ? 0 : x[v];
 	for (size_t c = 0; c < m->columns; c++)
@@ -592,7 +477,7 @@ void iso_range_model_forward(const iso_range_model *m, const float *x, float *y)
 void iso_range_model_adjoint(const iso_range_model *m, const float *y, float *x)
 {
 	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->body[v] ? y[v] : 0;
-	blur_water(m, m->scratch, x);
+	iso_water_range_blur(m->water, m->scratch, x);
 	for (size_t v = 0; v < m->voxels; v++) x[v] = m->body[v] ? m->kept[v] * x[v] : m->barred[v] ? 0 : y[v];
 	const ptrdiff_t columns = (ptrdiff_t)m->columns;
 #pragma omp parallel for schedule(static)
@@ -619,9 +504,6 @@ void iso_range_model_free(iso_range_model *m)
 	free(m->body);
 	free(m->barred);
 	free(m->scratch);
-	for (int a = 0; a < 3; a++) {
-		free(m->water[0].weight[a]);
-		free(m->water[1].weight[a]);
-	}
+	iso_water_range_free(m->water);
 	free(m);
 }
