@@ -3,7 +3,6 @@
 import json
 import math
 
-import dead_time
 import scenes
 
 # Six times twelve subsets are 72 updates, after which cold regions beside warm ones have settled. The resolution is the
@@ -50,8 +49,6 @@ def corrections(program, scan, without=()):
         settings["normalisation"] = normalisation(program, clinical)
     if program.takes("recon", "--dead-time=") and "dead time" not in without and "dead_time_ns" in scan.scene:
         settings["dead-time"] = "singles"
-        # where crystals are alike, the electronics' dead time is that of recorded singles, and the list-mode states it
-        settings["dead-time-ns"] = dead_time.per_single_ns(program) if "efficiency_spread_percent" in scan.scene else None
     if program.takes("recon", "--prompt-gamma") and nuclide in WITH_PROMPT_GAMMAS and "prompt gammas" not in without:
         settings["prompt-gamma"] = True
     return settings
