@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 
 #include "core/error.h"
-#include "core/hash.h"
 #include "core/output.h"
-#include "io/dicom_codes.h"
+#include "io/dicom_identity.h"
+#include "io/dicom_modules.h"
 #include "isotrace/time.h"
 
 void iso_pet_frame_reference(double half_life_s, double start_s, double duration_s, double *reference_s, double *factor)
@@ -30,16 +30,6 @@ void iso_pet_frame_reference(double half_life_s, double start_s, double duration
 	*factor = within * exp(lambda * start_s);
 }
 
-void iso_dicom_decimal(double value, char text[17])
-{
-	char wide[40];
-	for (int digits = 10; digits > 0; digits--) {
-		snprintf(wide, sizeof wide, "%.*g", digits, value);
-		if (strlen(wide) <= 16) break;
-	}
-	snprintf(text, 17, "%.16s", wide);
-}
-
 void iso_pet_quantise(const float *values, size_t count, int16_t *stored, char slope_text[17], double *slope)
 {
 	double most = 0;
@@ -49,40 +39,6 @@ void iso_pet_quantise(const float *values, size_t count, int16_t *stored, char s
 	*slope = strtod(slope_text, NULL);
 	for (size_t i = 0; i < count; i++)
 		stored[i] = (int16_t)fmin(fmax(rint((double)values[i] / *slope), -32768), 32767);
-}
-
-void iso_dicom_uid(const char hex[65], char uid[65])
-{
-	unsigned char bytes[16];
-	for (int i = 0; i < 16; i++) {
-		unsigned value = 0;
-		(void)sscanf(hex + 2 * i, "%2x", &value);
-		bytes[i] = (unsigned char)value;
-	}
-	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x80); /* a UUID of version 8: bits of the maker's own */
-	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
-	char digits[40];
-	int at = sizeof digits - 1;
-	digits[at] = '\0';
-	for (bool more = true; more;) { /* long division by 10 */
-		unsigned rest = 0;
-		more = false;
-		for (int i = 0; i < 16; i++) {
-			const unsigned part = rest * 256 + bytes[i];
-			bytes[i] = (unsigned char)(part / 10);
-			rest = part % 10;
-			more = more || bytes[i];
-		}
-		digits[--at] = (char)('0' + rest);
-	}
-	snprintf(uid, 65, "2.25.%s", digits + at);
-}
-
-iso_dicom_subject iso_dicom_subject_unknown(void)
-{
-	iso_dicom_subject subject;
-	memset(&subject, 0, sizeof subject);
-	return subject;
 }
 
 /* --- what must be known ----------------------------------------------------------------------------------------- */
@@ -124,45 +80,6 @@ static iso_status check_volume(const iso_volume *v, const char *file, iso_error 
 	return ISO_OK;
 }
 
-/* DA as DICOM has it, or nothing. */
-static bool is_date(const char *text)
-{
-	return text[0] == '\0' || (strlen(text) == 8 && strspn(text, "0123456789") == 8);
-}
-
-static iso_status check_subject(const iso_dicom_subject *subject, iso_error *err)
-{
-	if (!subject->patient_id[0])
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "give --patient-id", "the subject has no patient ID");
-	if (subject->sex[0] && !strchr("MFO", subject->sex[0]))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "give M, F or O", "the sex '%s' is not known to DICOM",
-				subject->sex);
-	if (!is_date(subject->birth_date))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "write YYYYMMDD", "'%s' is no date of birth",
-				subject->birth_date);
-	if (subject->species[0] && !iso_dicom_species_code(subject->species))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "give one of mouse, rat, rabbit, guinea pig, dog, pig, human",
-				"the species '%s' has no code here", subject->species);
-	if (strspn(subject->body_part, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ") != strlen(subject->body_part))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "write it as DICOM does, as in WHOLEBODY",
-				"the body part '%s' is not in capitals", subject->body_part);
-	if (subject->position[0] && !iso_dicom_position_code(subject->position))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "give prone or supine", "the position '%s' is not known",
-				subject->position);
-	return ISO_OK;
-}
-
-static iso_status check_dose(const iso_dicom_dose *dose, iso_error *err)
-{
-	if (!(dose->injected_bq > 0) || !isfinite(dose->injected_bq) || !isfinite(dose->injection_utc_s))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "state the injected activity and when it was injected",
-				"the injected activity is %g Bq, or its time is not known", dose->injected_bq);
-	if (!isnan(dose->body_mass_g) && !(dose->body_mass_g > 0 && isfinite(dose->body_mass_g)))
-		return iso_fail(err, ISO_BAD_INPUT, NULL, "state the body mass in g", "the body mass is %g g",
-				dose->body_mass_g);
-	return ISO_OK;
-}
-
 static iso_status choose_nuclide(iso_pet_series *s, const char *file, iso_error *err)
 {
 	const iso_volume *v = s->volume;
@@ -182,105 +99,34 @@ static iso_status choose_nuclide(iso_pet_series *s, const char *file, iso_error 
 
 /* --- identities --------------------------------------------------------------------------------------------------- */
 
-static void end_uid(iso_hash *hash, char uid[65])
-{
-	char hex[65];
-	iso_hash_end(hash, hex);
-	iso_dicom_uid(hex, uid);
-}
-
-static void begin_uid(iso_hash *hash, const char *kind)
-{
-	iso_hash_begin(hash);
-	iso_hash_text(hash, "isotrace DICOM 1");
-	iso_hash_text(hash, kind);
-}
-
-/* The series is made of all that is written into it; the study of its key; the frame of reference of subject and scan,
- * so that two reconstructions of one scan lie in the same space. */
 static void make_uids(iso_pet_series *s)
 {
 	const iso_volume *v = s->volume;
-	const iso_dicom_subject *p = s->subject;
+	iso_dicom_study_uid(s->subject, &v->acquisition, s->study_uid);
+	iso_dicom_frame_of_reference_uid(s->subject, &v->acquisition, s->frame_of_reference_uid);
 	iso_hash hash;
-	begin_uid(&hash, "study");
-	if (p->study_key[0])
-		iso_hash_text(&hash, p->study_key);
-	else {
-		iso_hash_text(&hash, p->patient_id);
-		iso_hash_double(&hash, v->acquisition.start_utc_s);
-	}
-	end_uid(&hash, s->study_uid);
-	begin_uid(&hash, "frame of reference");
-	iso_hash_text(&hash, p->patient_id);
-	iso_hash_text(&hash, v->acquisition.scanner_name);
-	iso_hash_double(&hash, v->acquisition.start_utc_s);
-	end_uid(&hash, s->frame_of_reference_uid);
-
-	begin_uid(&hash, "series");
+	iso_dicom_uid_begin(&hash, "series");
 	iso_hash_text(&hash, s->study_uid);
-	const char *const texts[] = {p->patient_id,
-				     p->patient_name,
-				     p->sex,
-				     p->birth_date,
-				     p->species,
-				     p->strain,
-				     p->responsible_person,
-				     p->responsible_organisation,
-				     p->study_description,
-				     p->study_id,
-				     p->accession_number,
-				     p->series_description,
-				     p->position,
-				     p->body_part,
-				     p->institution,
-				     p->manufacturer,
-				     v->acquisition.nuclide,
-				     v->acquisition.tracer,
-				     v->acquisition.scanner_name,
-				     v->facts.method,
-				     v->facts.software};
+	iso_dicom_hash_subject(&hash, s->subject);
+	const char *const texts[] = {v->acquisition.nuclide, v->acquisition.tracer, v->acquisition.scanner_name,
+				     v->facts.method, v->facts.software};
 	for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) iso_hash_text(&hash, texts[t]);
-	const char *const corrections[] = {v->corrections.randoms,    v->corrections.attenuation,
-					   v->corrections.scatter,    v->corrections.normalisation,
-					   v->corrections.dead_time,  v->corrections.decay,
-					   v->corrections.branching,  v->corrections.calibration,
-					   v->corrections.resolution, v->corrections.post_filter};
-	for (size_t t = 0; t < sizeof corrections / sizeof *corrections; t++) iso_hash_text(&hash, corrections[t]);
-	iso_hash_u64(&hash, p->series_number);
+	iso_dicom_hash_corrections(&hash, &v->corrections);
 	iso_hash_u64(&hash, v->facts.iterations);
 	iso_hash_u64(&hash, v->facts.subsets);
 	iso_hash_double(&hash, v->acquisition.start_utc_s);
 	iso_hash_double(&hash, s->half_life_s);
-	if (s->dose) {
-		iso_hash_double(&hash, s->dose->injected_bq);
-		iso_hash_double(&hash, s->dose->injection_utc_s);
-		iso_hash_double(&hash, s->dose->body_mass_g);
-		iso_hash_text(&hash, s->dose->tracer);
-		iso_hash_text(&hash, s->dose->route);
-	}
-	for (int a = 0; a < 3; a++) {
-		iso_hash_u64(&hash, v->grid.size[a]);
-		iso_hash_double(&hash, v->grid.voxel_mm[a]);
-		iso_hash_double(&hash, v->grid.origin_mm[a]);
-		for (int k = 0; k < 3; k++) iso_hash_double(&hash, v->grid.direction[a][k]);
-	}
+	if (s->dose) iso_dicom_hash_dose(&hash, s->dose);
+	iso_dicom_hash_grid(&hash, &v->grid);
 	for (size_t f = 0; f < v->frames; f++) {
 		iso_hash_double(&hash, v->frame[f].start_s);
 		iso_hash_double(&hash, v->frame[f].duration_s);
 	}
 	iso_hash_bytes(&hash, v->voxels, v->frames * iso_grid_voxels(&v->grid) * sizeof *v->voxels);
-	end_uid(&hash, s->series_uid);
+	iso_dicom_uid_end(&hash, s->series_uid);
 }
 
 /* --- one image ------------------------------------------------------------------------------------------------------ */
-
-static void put_decimal(iso_dcm *dcm, uint32_t tag, double value)
-{
-	char text[17];
-	iso_dicom_decimal(value, text);
-	iso_dcm_text(dcm, tag, text);
-}
 
 static void put_frame(iso_dcm *dcm, const iso_pet_series *s, size_t f)
 {
@@ -297,8 +143,8 @@ static void put_frame(iso_dcm *dcm, const iso_pet_series *s, size_t f)
 	iso_dcm_text(dcm, 0x00200012, text);
 	double reference_s, factor;
 	iso_pet_frame_reference(s->half_life_s, frame->start_s, frame->duration_s, &reference_s, &factor);
-	put_decimal(dcm, 0x00541300, reference_s * 1000);
-	put_decimal(dcm, 0x00541321, factor);
+	iso_dicom_put_decimal(dcm, 0x00541300, reference_s * 1000);
+	iso_dicom_put_decimal(dcm, 0x00541321, factor);
 }
 
 /* A viewer that knows real world values shows the injected activity per gram with this, tissue taken as 1 g/mL. */
@@ -328,10 +174,10 @@ static void put_slice(iso_dcm *dcm, const iso_pet_series *s, size_t f, size_t k,
 	const size_t pixels = v->grid.size[0] * v->grid.size[1], image = f * v->grid.size[2] + k;
 	char uid[65], text[3 * 17], part[3][17], slope_text[17];
 	iso_hash hash;
-	begin_uid(&hash, "image");
+	iso_dicom_uid_begin(&hash, "image");
 	iso_hash_text(&hash, s->series_uid);
 	iso_hash_u64(&hash, image);
-	end_uid(&hash, uid);
+	iso_dicom_uid_end(&hash, uid);
 	iso_dcm_text(dcm, 0x00080018, uid);
 	snprintf(text, sizeof text, "%zu", image + 1);
 	iso_dcm_text(dcm, 0x00200013, text);
@@ -405,8 +251,8 @@ iso_status iso_dicom_write_pet(const char *directory, const iso_volume *volume, 
 	if (files) *files = 0;
 	iso_pet_series series = {.volume = volume, .dose = dose, .subject = subject};
 	iso_status status = check_volume(volume, directory, err);
-	if (status == ISO_OK) status = check_subject(subject, err);
-	if (status == ISO_OK && dose) status = check_dose(dose, err);
+	if (status == ISO_OK) status = iso_dicom_check_subject(subject, err);
+	if (status == ISO_OK && dose) status = iso_dicom_check_dose(dose, err);
 	if (status == ISO_OK) status = choose_nuclide(&series, directory, err);
 	if (status == ISO_OK) status = check_folder(directory, err);
 	if (status != ISO_OK) return status;

@@ -16,14 +16,8 @@
 void iso_pet_frame_reference(double half_life_s, double start_s, double duration_s, double *reference_s,
 			     double *factor);
 
-/* A decimal string of at most 16 characters, the VR DS. */
-void iso_dicom_decimal(double value, char text[17]);
-
 /* Stored values and the slope that turns them back, which is the number that a reader will parse from *slope_text. */
 void iso_pet_quantise(const float *values, size_t count, int16_t *stored, char slope_text[17], double *slope);
-
-/* "2.25." and the decimal digits of a UUID (version 8) made from the first 128 bits of a SHA-256 in hex. */
-void iso_dicom_uid(const char hex[65], char uid[65]);
 
 /* What all files of a series share, worked out once. */
 typedef struct iso_pet_series {

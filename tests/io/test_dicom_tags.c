@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "io/dicom_codes.h"
+#include "io/dicom_identity.h"
+#include "io/dicom_modules.h"
 #include "io/dicom_pet.h"
 #include "tests/harness.h"
 
