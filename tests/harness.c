@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/output.h"
@@ -14,6 +15,7 @@
 static struct {
 	const char *suite;
 	unsigned number, failed;
+	clock_t used; /* when the last test ended */
 	char skip[200];
 	char folder[PATH_MAX];
 } state;
@@ -42,6 +44,9 @@ static void report(const CU_pTest test, const CU_pSuite suite, const CU_pFailure
 	for (CU_pFailureRecord f = failure; f; f = f->pNext)
 		printf("# %s:%u: %s\n", f->strFileName, f->uiLineNumber, f->strCondition);
 	state.number++;
+	const double took_s = (double)(clock() - state.used) / CLOCKS_PER_SEC;
+	state.used = clock();
+	if (took_s > 1) printf("# %.1f s of processor time\n", took_s);
 	if (failure) state.failed++;
 	printf("%s %u - %s: %s%s%s\n", failure ? "not ok" : "ok", state.number, state.suite, test->pName,
 	       state.skip[0] && !failure ? " # SKIP " : "", failure ? "" : state.skip);
@@ -59,6 +64,7 @@ int iso_test_main(const char *name, const iso_test *tests, unsigned count)
 		if (!CU_add_test(suite, tests[i].name, tests[i].run)) return 99;
 	if (!suite) return 99;
 	CU_set_test_complete_handler(report);
+	state.used = clock();
 	(void)CU_run_all_tests();
 	CU_cleanup_registry();
 	if (state.folder[0]) iso_remove_tree(state.folder);

@@ -41,24 +41,22 @@ size_t iso_map_ray_most(const iso_image *map)
 	return (size_t)most;
 }
 
-static double at(const iso_image *map, const double index[3])
+/* Linear between the eight neighbours. fmin and fmax would be calls. */
+static float at(const iso_image *map, const double index[3])
 {
 	const size_t nx = map->grid.size[0], plane = nx * map->grid.size[1];
-	size_t whole[3];
-	double part[3];
+	int whole[3];
+	float part[3];
 	for (int k = 0; k < 3; k++) {
-		const double most = (double)map->grid.size[k] - 2;
-		whole[k] = (size_t)fmin(fmax(index[k], 0), most);
-		part[k] = index[k] - (double)whole[k];
+		const double most = (double)map->grid.size[k] - 2, from = index[k] > 0 ? index[k] : 0;
+		whole[k] = (int)(from < most ? from : most);
+		part[k] = (float)(index[k] - whole[k]);
 	}
-	const float *v = map->voxels + whole[0] + nx * whole[1] + plane * whole[2];
-	const double x = part[0], y = part[1], z = part[2];
-	const double low = ((double)v[0] * (1 - x) + (double)v[1] * x) * (1 - y) +
-			   ((double)v[nx] * (1 - x) + (double)v[nx + 1] * x) * y;
-	v += plane;
-	const double high = ((double)v[0] * (1 - x) + (double)v[1] * x) * (1 - y) +
-			    ((double)v[nx] * (1 - x) + (double)v[nx + 1] * x) * y;
-	return low * (1 - z) + high * z;
+	const float *v = map->voxels + (size_t)whole[0] + nx * (size_t)whole[1] + plane * (size_t)whole[2];
+	const float x = part[0], y = part[1], *w = v + plane;
+	const float low = (v[0] + (v[1] - v[0]) * x) * (1 - y) + (v[nx] + (v[nx + 1] - v[nx]) * x) * y;
+	const float high = (w[0] + (w[1] - w[0]) * x) * (1 - y) + (w[nx] + (w[nx + 1] - w[nx]) * x) * y;
+	return low + (high - low) * part[2];
 }
 
 /* Between the middles of the border's voxels, where the map is 0. */
@@ -82,31 +80,44 @@ static iso_map_ray clip(const iso_image *map, const double from[3], const double
 	return (iso_map_ray){.start_mm = low, .step_mm = (high - low) / samples, .samples = (size_t)samples};
 }
 
+/* Where the ray's sample n lies: at + n by, in voxels. */
+typedef struct walk {
+	double at[3], by[3];
+} walk;
+
+static walk walk_along(const iso_image *map, const iso_map_ray *ray, const double from[3], const double along[3])
+{
+	walk w;
+	for (int k = 0; k < 3; k++) {
+		const double per_mm = 1 / map->grid.voxel_mm[k];
+		w.by[k] = ray->step_mm * along[k] * per_mm;
+		w.at[k] = (from[k] + ray->start_mm * along[k] - map->grid.origin_mm[k]) * per_mm + 0.5 * w.by[k];
+	}
+	return w;
+}
+
+static float sample_of(const iso_image *map, const walk *w, size_t n)
+{
+	const double step = (double)n;
+	return at(map,
+		  (const double[]){w->at[0] + step * w->by[0], w->at[1] + step * w->by[1], w->at[2] + step * w->by[2]});
+}
+
 iso_map_ray iso_map_ray_trace(const iso_image *map, const double from[3], const double along[3], double length_mm,
 			      float *sample)
 {
 	const iso_map_ray ray = clip(map, from, along, length_mm);
-	for (size_t n = 0; n < ray.samples; n++) {
-		const double s = ray.start_mm + ((double)n + 0.5) * ray.step_mm;
-		double index[3];
-		for (int k = 0; k < 3; k++)
-			index[k] = (from[k] + s * along[k] - map->grid.origin_mm[k]) / map->grid.voxel_mm[k];
-		sample[n] = (float)at(map, index);
-	}
+	const walk w = walk_along(map, &ray, from, along);
+	for (size_t n = 0; n < ray.samples; n++) sample[n] = sample_of(map, &w, n);
 	return ray;
 }
 
 double iso_map_ray_integral(const iso_image *map, const double from[3], const double along[3], double length_mm)
 {
 	const iso_map_ray ray = clip(map, from, along, length_mm);
+	const walk w = walk_along(map, &ray, from, along);
 	double sum = 0;
-	for (size_t n = 0; n < ray.samples; n++) {
-		const double s = ray.start_mm + ((double)n + 0.5) * ray.step_mm;
-		double index[3];
-		for (int k = 0; k < 3; k++)
-			index[k] = (from[k] + s * along[k] - map->grid.origin_mm[k]) / map->grid.voxel_mm[k];
-		sum += at(map, index);
-	}
+	for (size_t n = 0; n < ray.samples; n++) sum += (double)sample_of(map, &w, n);
 	return sum * ray.step_mm;
 }
 

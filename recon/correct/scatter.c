@@ -20,27 +20,32 @@ static const double least_accepted = 1e-5;
 typedef struct leg {
 	float along[3]; /* unit vector */
 	float distance_mm;
-	float cosine;                 /* of incidence; 0: seen from behind */
+	float over_cosine;            /* 1 / that of incidence; 0: seen from behind */
 	float unscattered, scattered; /* g; and g' without the stopping power: cos / R^2 */
 	float depth;                  /* integral of mu */
 	float emission;               /* integral of the image, counts/s */
 } leg;
 
 /* What depends on the angle of scatter. */
+typedef struct angle {
+	float probability;   /* per sr, times the window's acceptance */
+	float body, crystal; /* attenuation at the scattered energy over that at 511 keV */
+} angle;
 typedef struct angle_table {
-	float probability[ANGLES + 1]; /* per sr, times the window's acceptance */
-	float body[ANGLES + 1];        /* attenuation at the scattered energy over that at 511 keV: in the body, */
-	float crystal[ANGLES + 1];     /* in the crystal */
-	float least_cosine;            /* nothing below it */
+	angle at[ANGLES + 1];
+	float least_cosine; /* nothing below it */
 } angle_table;
 
-/* Profiles of the image along a leg as its TOF bins see them: E(u) = integral of x(s) K(u + s) ds at u = (n - zero) step. */
+/* Profiles of the image along a leg as its TOF bins see them: E(u) = integral of x(s) K(u + s) ds at u = (n - zero) step. From one node of time to
+ * the next go `phases` nodes, so that all of a pair's times lie equally far between two nodes; node n is row n / phases of phase n % phases, and the
+ * times follow each other in memory. */
 typedef struct profiles {
 	double step_mm;
 	size_t places, reach; /* nodes of s; of half the kernel */
 	size_t nodes;         /* of u: places + 2 reach */
-	float *kernel;        /* [2 reach + 1] */
-	float *value;         /* [POINTS_AT_ONCE][detectors][nodes] */
+	size_t phases, rows;
+	float *kernel; /* [2 reach + 1] */
+	float *value;  /* [detectors][POINTS_AT_ONCE][phases][rows] */
 } profiles;
 
 typedef struct simulation {
@@ -50,10 +55,12 @@ typedef struct simulation {
 	iso_tof_kernel tof;
 	angle_table angles;
 	profiles profiles; /* with TOF */
-	leg *legs;         /* [POINTS_AT_ONCE][detectors] */
-	float *samples;    /* [threads' turn: POINTS_AT_ONCE][room] */
-	size_t room;       /* floats of a point's working space */
+	leg *legs;         /* [detectors][POINTS_AT_ONCE] */
+	float *samples;    /* [detectors][room] */
+	size_t room;       /* floats of a detector's working space */
 	size_t most;       /* samples of a ray */
+	float depth;       /* of a crystal */
+	float over_stop;   /* 1 / what stops there at 511 keV */
 } simulation;
 
 static void fill_angles(const iso_energy_response *response, angle_table *t)
@@ -65,9 +72,9 @@ static void fill_angles(const iso_energy_response *response, angle_table *t)
 		const double energy_kev = iso_compton_energy_kev(ISO_ELECTRON_REST_KEV, cosine);
 		const double accepted =
 		    at_511 > 0 ? iso_energy_accepted(response, energy_kev) / at_511 * iso_full_relative(energy_kev) : 0;
-		t->probability[n] = (float)(iso_compton_density_511(cosine) * accepted);
-		t->body[n] = (float)iso_compton_relative(energy_kev);
-		t->crystal[n] = (float)iso_crystal_relative(energy_kev);
+		t->at[n] = (angle){.probability = (float)(iso_compton_density_511(cosine) * accepted),
+				   .body = (float)iso_compton_relative(energy_kev),
+				   .crystal = (float)iso_crystal_relative(energy_kev)};
 		if (accepted > least_accepted) t->least_cosine = (float)cosine;
 	}
 }
@@ -89,14 +96,18 @@ static iso_status prepare_profiles(simulation *s, iso_error *err)
 		diagonal2 += (most - least) * (most - least);
 	}
 	const double sigma = s->tof.sigma_mm, bin = s->tof.bin_mm;
-	p->step_mm = sqrt(sigma * sigma + bin * bin / 12) / 4;
+	/* a quarter of what the kernel is wide, or less */
+	const double time_mm = s->table->stride * bin;
+	p->phases = (size_t)fmax(ceil(4 * time_mm / sqrt(sigma * sigma + bin * bin / 12) - 1e-9), 1);
+	p->step_mm = time_mm / (double)p->phases;
 	p->places = (size_t)ceil(sqrt(diagonal2) / p->step_mm) + 2;
 	p->reach = (size_t)ceil((s->tof.cut_sigmas * sigma + bin / 2) / p->step_mm);
 	p->nodes = p->places + 2 * p->reach;
+	p->rows = (p->nodes + p->phases - 1) / p->phases;
+	const size_t values = POINTS_AT_ONCE * s->model->detectors->count * p->phases * p->rows;
 	p->kernel = malloc((2 * p->reach + 1) * sizeof *p->kernel);
-	p->value = malloc(POINTS_AT_ONCE * s->model->detectors->count * p->nodes * sizeof *p->value);
-	if (!p->kernel || !p->value)
-		return iso_fail_memory(err, "scatter", POINTS_AT_ONCE * s->model->detectors->count * p->nodes * 4);
+	p->value = malloc(values * sizeof *p->value);
+	if (!p->kernel || !p->value) return iso_fail_memory(err, "scatter", values * sizeof *p->value);
 	for (size_t n = 0; n < 2 * p->reach + 1; n++) {
 		const double v = ((double)n - (double)p->reach) * p->step_mm, unit = 1 / (sigma * sqrt(2));
 		p->kernel[n] = (float)(0.5 * (erf((v + bin / 2) * unit) - erf((v - bin / 2) * unit)));
@@ -104,9 +115,10 @@ static iso_status prepare_profiles(simulation *s, iso_error *err)
 	return ISO_OK;
 }
 
-/* Samples onto places of s, each shared by its two neighbours; then the kernel. */
-static void fill_profile(const profiles *p, const iso_map_ray *ray, const float *sample, float *place, float *value)
+/* Samples onto places of s, each shared by its two neighbours; then the kernel. work: [places + nodes] */
+static void fill_profile(const profiles *p, const iso_map_ray *ray, const float *sample, float *work, float *profile)
 {
+	float *place = work, *value = work + p->places;
 	memset(place, 0, p->places * sizeof *place);
 	for (size_t n = 0; n < ray->samples; n++) {
 		const double at = (ray->start_mm + ((double)n + 0.5) * ray->step_mm) / p->step_mm;
@@ -123,13 +135,21 @@ static void fill_profile(const profiles *p, const iso_map_ray *ray, const float 
 		float *to = value + (p->places - 1 - j);
 		for (size_t k = 0; k < 2 * p->reach + 1; k++) to[k] += place[j] * p->kernel[k];
 	}
+	for (size_t phase = 0; phase < p->phases; phase++)
+		for (size_t row = 0; row < p->rows; row++, profile++)
+			*profile = row * p->phases + phase < p->nodes ? value[row * p->phases + phase] : 0;
+}
+
+static float *profile_of(const profiles *p, uint32_t detector, size_t slot)
+{
+	return p->value + ((size_t)detector * POINTS_AT_ONCE + slot) * p->phases * p->rows;
 }
 
 static void fill_leg(simulation *s, const iso_image_point *point, size_t slot, uint32_t detector, float *work)
 {
 	const iso_scatter_model *m = s->model;
 	const double *to = m->detectors->position_mm[detector], *normal = m->detectors->normal[detector];
-	leg *l = s->legs + slot * m->detectors->count + detector;
+	leg *l = s->legs + (size_t)detector * POINTS_AT_ONCE + slot;
 	double along[3], distance2 = 0, cosine = 0;
 	for (int k = 0; k < 3; k++) {
 		along[k] = to[k] - point->at_mm[k];
@@ -145,7 +165,7 @@ static void fill_leg(simulation *s, const iso_image_point *point, size_t slot, u
 	}
 	if (!(cosine > 1e-3)) return;
 	l->distance_mm = (float)distance;
-	l->cosine = (float)cosine;
+	l->over_cosine = (float)(1 / cosine);
 	l->scattered = (float)(cosine / distance2);
 	l->unscattered = (float)(cosine / distance2 * iso_stopping(&m->response, 1, cosine));
 	l->depth = (float)(0.1 * iso_map_ray_integral(m->mu, point->at_mm, along, distance));
@@ -154,86 +174,93 @@ static void fill_leg(simulation *s, const iso_image_point *point, size_t slot, u
 	for (size_t n = 0; n < ray.samples; n++) emission += (double)work[n];
 	l->emission = (float)(emission * ray.step_mm);
 	if (s->tof.sigma_mm > 0)
-		fill_profile(&s->profiles, &ray, work, work + s->most,
-			     s->profiles.value + (slot * m->detectors->count + detector) * s->profiles.nodes);
+		fill_profile(&s->profiles, &ray, work, work + s->most, profile_of(&s->profiles, detector, slot));
 }
 
-static float between(const float *value, float at)
+typedef float four __attribute__((vector_size(16)));
+typedef int32_t four_int __attribute__((vector_size(16)));
+
+/* e^x for x <= 0, within 2e-7 of it and 0 below -87: four at once in a fraction of the time of four calls. The powers of two apart, the polynomial
+ * is that of S. L. Moshier's Cephes (expf). */
+static four exp_four(four x)
 {
-	const int low = (int)at;
-	return value[low] + (value[low + 1] - value[low]) * (at - (float)low);
+	const four_int in_range = x > -87.0f;
+	x = (four)((four_int)x & in_range);
+	const four_int power = __builtin_convertvector(x * 1.44269504f - 0.5f, four_int);
+	const four n = __builtin_convertvector(power, four), r = x - n * 0.693359375f + n * 2.12194440e-4f;
+	four p = 1.9875691500e-4f * r + 1.3981999507e-3f;
+	p = p * r + 8.3334519073e-3f;
+	p = p * r + 4.1665795894e-2f;
+	p = p * r + 1.6666665459e-1f;
+	p = p * r + 5.0000001201e-1f;
+	const four y = p * r * r + r + 1.0f;
+	return (four)(((four_int)y + power * (1 << 23)) & in_range);
 }
 
-/* value[t] += weight x profile at `at` + t `step`, for those t that lie in it. */
-static void add_profile(const float *profile, float last, float weight, float at, float step, int times, float *value)
+/* sum[t] += weight x profile at node `at` + t phases, for those t whose neighbours lie in it. */
+static void add_profile(const profiles *p, const float *profile, float weight, float at, int times, float *restrict sum)
 {
-	const float from = step > 0 ? -at / step : (last - at) / step, to = step > 0 ? (last - at) / step : -at / step;
-	const int first = from > 0 ? (int)ceilf(from) : 0, end = to < (float)(times - 1) ? (int)floorf(to) : times - 1;
-	for (int t = first; t <= end; t++) {
-		const float where = at + (float)t * step;
-		const int low = where > 0 ? (int)where : 0; /* rounding may leave it just below */
-		value[t] += weight * (profile[low] + (profile[low + 1] - profile[low]) * (where - (float)low));
-	}
-}
-
-/* Adds one leg pair's two terms, weighted, to the pair's values: the image before a in `weight[0]`, before b in `weight[1]`. */
-static void add_times(const simulation *s, size_t slot, const uint32_t node[2], const leg *a, const leg *b,
-		      const float weight[2], float *value)
-{
-	const profiles *p = &s->profiles;
-	const size_t detectors = s->model->detectors->count;
-	const int times = (int)s->table->times;
-	const float per_step = 1 / (float)p->step_mm, step = (float)(s->table->stride * s->tof.bin_mm) * per_step;
-	const float zero = (float)(p->places - 1 + p->reach), last = (float)p->nodes - 1.01f;
-	/* u of the first node of time */
-	const float u = -(float)(times / 2) * step - (a->distance_mm - b->distance_mm) / 2 * per_step;
-	add_profile(p->value + (slot * detectors + node[0]) * p->nodes, last, weight[0], zero + u, step, times, value);
-	add_profile(p->value + (slot * detectors + node[1]) * p->nodes, last, weight[1], zero - u, -step, times, value);
+	const int phases = (int)p->phases, rows = (int)p->rows, low = (int)floorf(at);
+	const float part = at - (float)low, left = weight * (1 - part), right = weight * part;
+	const int phase = ((low % phases) + phases) % phases, row = (low - phase) / phases;
+	const bool wraps = phase + 1 == phases;
+	const float *a = profile + phase * rows, *b = wraps ? profile : a + rows;
+	const int from = row < 0 ? -row : 0, up = wraps ? 1 : 0;
+	const int end = row + up + times > rows ? rows - row - up : times;
+	for (int t = from; t < end; t++) sum[t] += left * a[row + t] + right * b[row + up + t];
 }
 
 /* The two terms' factors without E; false: this way nothing is measured. */
 static bool weigh(const simulation *s, const leg *a, const leg *b, float weight[2])
 {
-	const angle_table *t = &s->angles;
-	if (!(a->cosine > 0 && b->cosine > 0)) return false;
+	if (!(a->over_cosine > 0 && b->over_cosine > 0)) return false;
 	const float cosine = -(a->along[0] * b->along[0] + a->along[1] * b->along[1] + a->along[2] * b->along[2]);
-	if (cosine < t->least_cosine) return false;
+	if (cosine < s->angles.least_cosine) return false;
 	float at = (cosine + 1) * (ANGLES / 2.0f);
 	if (at > ANGLES - 1e-3f) at = ANGLES - 1e-3f;
-	const float density = between(t->probability, at), body = between(t->body, at),
-		    crystal = between(t->crystal, at);
-	const float depth = (float)s->model->response.optical_depth;
-	float stop_a = 1, stop_b = 1;
-	if (depth > 0) {
-		const float whole = 1 / (1 - expf(-depth));
-		stop_a = (1 - expf(-depth * crystal / a->cosine)) * whole;
-		stop_b = (1 - expf(-depth * crystal / b->cosine)) * whole;
-	}
-	weight[0] = density * expf(-a->depth - body * b->depth) * a->unscattered * b->scattered * stop_b;
-	weight[1] = density * expf(-b->depth - body * a->depth) * b->unscattered * a->scattered * stop_a;
+	const int low = (int)at;
+	const float part = at - (float)low;
+	const angle *t = s->angles.at + low;
+	const float density = t[0].probability + (t[1].probability - t[0].probability) * part;
+	const float body = t[0].body + (t[1].body - t[0].body) * part;
+	const float through = -s->depth * (t[0].crystal + (t[1].crystal - t[0].crystal) * part);
+	const four passed = exp_four((four){-a->depth - body * b->depth, -b->depth - body * a->depth,
+					    through * a->over_cosine, through * b->over_cosine});
+	const float both = density * s->over_stop;
+	weight[0] = both * passed[0] * a->unscattered * b->scattered * (1 - passed[3]);
+	weight[1] = both * passed[1] * b->unscattered * a->scattered * (1 - passed[2]);
 	return true;
 }
 
-/* All pairs of detector a with later ones, for the points at hand. */
-static void add_detector(const simulation *s, uint32_t a, size_t first, size_t count)
+/* Adds one pair's terms of the points at hand to its values: the image before a is weighted with `weight[0]`, before b with `weight[1]`. As seen from
+ * b, times run backwards. work: [2 times] */
+static void add_pair(const simulation *s, uint32_t a, uint32_t b, const iso_image_point *point, size_t count,
+		     float *work)
 {
-	const uint32_t detectors = s->model->detectors->count, times = s->table->times;
-	for (uint32_t b = a + 1; b < detectors; b++) {
-		float *value = s->table->value + ((size_t)a * detectors + b) * times;
-		for (size_t n = 0; n < count; n++) {
-			const leg *from = s->legs + n * detectors + a, *to = s->legs + n * detectors + b;
-			if (!(from->emission > 0 || to->emission > 0)) continue;
-			float weight[2];
-			if (!weigh(s, from, to, weight)) continue;
-			const float content = (float)(0.1 * reference_mm2 * s->model->points.point[first + n].content);
-			weight[0] *= content;
-			weight[1] *= content;
-			if (times > 1)
-				add_times(s, n, (const uint32_t[]){a, b}, from, to, weight, value);
-			else
-				*value += weight[0] * from->emission + weight[1] * to->emission;
+	const profiles *p = &s->profiles;
+	const uint32_t times = s->table->times;
+	const float per_step = times > 1 ? 1 / (float)p->step_mm : 0;
+	/* node of u = 0 at the first time */
+	const float zero = (float)(p->places - 1 + p->reach) - (float)(times / 2 * p->phases);
+	float *forwards = work, *backwards = work + times;
+	memset(work, 0, 2 * times * sizeof *work);
+	for (size_t n = 0; n < count; n++) {
+		const leg *from = s->legs + (size_t)a * POINTS_AT_ONCE + n,
+			  *to = s->legs + (size_t)b * POINTS_AT_ONCE + n;
+		if (!(from->emission > 0 || to->emission > 0)) continue;
+		float weight[2];
+		if (!weigh(s, from, to, weight)) continue;
+		const float content = (float)(0.1 * reference_mm2 * point[n].content);
+		if (times == 1) {
+			*forwards += content * (weight[0] * from->emission + weight[1] * to->emission);
+			continue;
 		}
+		const float nearer = (from->distance_mm - to->distance_mm) / 2 * per_step;
+		add_profile(p, profile_of(p, a, n), content * weight[0], zero - nearer, (int)times, forwards);
+		add_profile(p, profile_of(p, b, n), content * weight[1], zero + nearer, (int)times, backwards);
 	}
+	float *value = s->table->value + ((size_t)a * s->model->detectors->count + b) * times;
+	for (uint32_t t = 0; t < times; t++) value[t] += forwards[t] + backwards[times - 1 - t];
 }
 
 static void simulate(simulation *s)
@@ -245,12 +272,14 @@ static void simulate(simulation *s)
 		const size_t rest = m->points.count - first, count = rest < POINTS_AT_ONCE ? rest : POINTS_AT_ONCE;
 #pragma omp parallel num_threads(m->threads)
 		{
-#pragma omp for schedule(dynamic, 1)
-			for (size_t n = 0; n < count; n++)
-				for (uint32_t d = 0; d < detectors; d++)
-					fill_leg(s, m->points.point + first + n, n, d, s->samples + n * s->room);
+#pragma omp for schedule(dynamic, 8)
+			for (uint32_t d = 0; d < detectors; d++)
+				for (size_t n = 0; n < count; n++)
+					fill_leg(s, m->points.point + first + n, n, d, s->samples + d * s->room);
 #pragma omp for schedule(dynamic, 4)
-			for (uint32_t a = 0; a < detectors; a++) add_detector(s, a, first, count);
+			for (uint32_t a = 0; a < detectors; a++)
+				for (uint32_t b = a + 1; b < detectors; b++)
+					add_pair(s, a, b, m->points.point + first, count, s->samples + a * s->room);
 		}
 	}
 	iso_pair_table_finish(s->table);
@@ -263,10 +292,14 @@ iso_status iso_scatter_simulate(const iso_scatter_model *model, const iso_image 
 	fill_angles(&model->response, &s.angles);
 	iso_status status = prepare_profiles(&s, err);
 	s.most = iso_map_ray_most(activity);
-	s.room = s.most + s.profiles.places;
+	s.room = s.most + s.profiles.places + s.profiles.nodes;
+	if (s.room < 2 * table->times) s.room = 2 * table->times;
+	/* Without a crystal's depth all is stopped: nothing is left of e^-1000. */
+	s.depth = model->response.optical_depth > 0 ? (float)model->response.optical_depth : 1000;
+	s.over_stop = 1 / (1 - expf(-s.depth));
 	if (status == ISO_OK) {
 		s.legs = malloc(POINTS_AT_ONCE * (size_t)model->detectors->count * sizeof *s.legs);
-		s.samples = malloc(POINTS_AT_ONCE * s.room * sizeof *s.samples);
+		s.samples = malloc(model->detectors->count * s.room * sizeof *s.samples);
 		if (!s.legs || !s.samples)
 			status =
 			    iso_fail_memory(err, "scatter", POINTS_AT_ONCE * model->detectors->count * sizeof *s.legs);

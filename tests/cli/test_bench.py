@@ -31,15 +31,18 @@ def numbers(value):
     return [value] if isinstance(value, (int, float)) and not isinstance(value, bool) else []
 
 
-done = run('projector', '--events', '2000', '--textbook-events', '1000', '--rounds', '1', '--threads', '2', '--json')
+# Under the sanitizers the smallest case alone: the large ones are the same code on more voxels.
+names = ('preclinical',) if 'ISO_SANITIZED' in os.environ else ('preclinical', 'clinical', 'total-body')
+some = ('--case', 'preclinical') if 'ISO_SANITIZED' in os.environ else ()
+done = run('projector', '--events', '2000', '--textbook-events', '1000', '--rounds', '1', '--threads', '2', '--json', *some)
 report = json.loads(done.stdout) if done.returncode == 0 else {'cases': []}
 cases = report['cases']
 check('exit code 0', done.returncode == 0, done.stderr)
 check('says threads and rounds', report.get('threads') == 2 and report.get('rounds') == 1)
 check('all cases, without and with TOF', [(case['case'], case['tof']) for case in cases] == [
-    (name, tof) for name in ('preclinical', 'clinical', 'total-body') for tof in (False, True)])
+    (name, tof) for name in names for tof in (False, True)])
 check('says the events of either kernel', all(case['events'] == 2000 and case['textbook_events'] == 1000 for case in cases))
-check('every number is finite and none negative', len(numbers(cases)) > 6 * 25 and all(
+check('every number is finite and none negative', len(numbers(cases)) > 2 * len(names) * 25 and all(
     math.isfinite(number) and number >= 0 for number in numbers(cases)))
 # sums of the same products in two orders: float rounding only
 check('adjoint errors', all(case[kernel]['adjoint_error'] < 1e-6 for case in cases for kernel in ('fast', 'textbook', 'fast_one_thread')))

@@ -49,6 +49,7 @@ static float *spread(const iso_range_model *model, size_t i, size_t j, size_t k)
 	return y;
 }
 
+#if !ISO_SANITIZED /* 60,000 columns to look at one */
 /* In uniform lung the mean distance is the water's over 0.38: 1.474 mm. The quadrature is exact for it; steps of a quarter of a
  * voxel and whole voxels move a distance by less than half a voxel with a mean near 0: 4 % of 1.47 mm. Nothing is lost,
  * and the middle stays the middle. */
@@ -74,6 +75,7 @@ static void test_uniform_lung(void)
 	free(y);
 	iso_range_model_free(model);
 }
+#endif
 
 /* A plane with lung on one side and tissue on the other. From points a = 1.3 and 1.5 mm inside the lung (the voxel's centre is
  * 1.4 mm inside) the positrons with D = w/0.38 > a leave it in the cap of directions cos > a/D: the share is the mean of
@@ -173,7 +175,8 @@ static void test_water(void)
 	for (size_t v = 0; v < (size_t)N * N * N; v++) CU_ASSERT_EQUAL(y[v], 0);
 	free(y);
 	iso_range_model_free(model);
-	/* lung against air: the layer that touches air is a surface, the next one is not */
+	/* lung against air: the layer that touches air is a surface, the next one is not (30,000 columns) */
+	if (ISO_SANITIZED) return;
 	model = model_of(0.0, lung, 20, &grid);
 	CU_ASSERT_EQUAL(iso_range_model_voxels(model), (size_t)(N - 2 - 20) * (N - 2) * (N - 2));
 	iso_range_model_free(model);
@@ -200,7 +203,7 @@ static void test_skin(void)
 	iso_error err;
 	iso_positron_range range;
 	ISO_ASSERT_OK(iso_positron_range_find("Cu-64", &range, &err), err);
-	for (int half = 0; half < 2; half++) {
+	for (int half = 0; half < (ISO_SANITIZED ? 1 : 2); half++) {
 		const size_t border = 12;
 		iso_grid grid =
 		    iso_grid_centred((size_t[3]){N, N, N}, (double[3]){edge_mm, edge_mm, edge_mm}, (double[3]){0});
@@ -242,7 +245,7 @@ static void test_cavity(void)
 	iso_image *mu;
 	iso_range_model *model;
 	ISO_ASSERT_OK(iso_image_create(&grid, ISO_UNIT_PER_CM, &mu, &err), err);
-	for (int closed = 0; closed < 2; closed++) {
+	for (int closed = ISO_SANITIZED; closed < 2; closed++) {
 		for (size_t v = 0; v < iso_grid_voxels(&grid); v++) {
 			const size_t i = v % N, j = v / N % N, k = v / N / N;
 			const bool air = i >= 15 && i < 25 && (!closed || (j > 2 && j < N - 3 && k > 2 && k < N - 3));
@@ -307,12 +310,17 @@ static void test_adjoint(void)
 	half_lung = NULL;
 }
 
-static const iso_test tests[] = {{"mean distance in uniform lung", test_uniform_lung},
-				 {"escape through the lung's surface", test_escape},
-				 {"the same per gram everywhere stays so", test_fano},
-				 {"soft tissue as water", test_water},
-				 {"escape through the skin", test_skin},
-				 {"a cavity", test_cavity},
-				 {"adjoint", test_adjoint}};
+/* Under the sanitizers without what makes tens of thousands of columns only to look at another number: the models of half lung, skin and a
+ * cavity go the same ways through the code. */
+static const iso_test tests[] = {
+#if !ISO_SANITIZED
+    {"mean distance in uniform lung", test_uniform_lung},
+#endif
+    {"escape through the lung's surface", test_escape},
+    {"the same per gram everywhere stays so", test_fano},
+    {"soft tissue as water", test_water},
+    {"escape through the skin", test_skin},
+    {"a cavity", test_cavity},
+    {"adjoint", test_adjoint}};
 
 ISO_TEST_MAIN("recon-positron-range", tests)
