@@ -112,7 +112,8 @@ def check_folder(verb, out, what):
     assert not leftovers(out), f"{what}: temporaries: {leftovers(out)}"
     found = tree(out)
     for name, content in found.items():
-        if os.path.basename(name) == ".lock":
+        # On a slow machine a run lives long enough to leave a checkpoint, from which the next one goes on.
+        if os.path.basename(name) == ".lock" or ".checkpoint/" in name:
             continue
         if os.path.basename(name) in DIARY:
             with open(os.path.join(out, name)) as file:
@@ -120,7 +121,7 @@ def check_folder(verb, out, what):
             continue
         assert name in whole[verb], f"{what}: {name} is new"
         assert content[0] == whole[verb][name][0], f"{what}: {name} is there and not whole"
-    assert set(found) != set(whole[verb]), f"{what}: nothing is missing"
+    assert not set(whole[verb]) <= set(found), f"{what}: nothing is missing"
 
 
 def check_failure(verb, out, code, message, what):
