@@ -145,6 +145,9 @@ static iso_status search(iso_http *http, const iso_pacs_web *web, const char *pa
 	else
 		status = iso_json_parse(answer.body ? answer.body : "", answer.size, web->url, found, err);
 	iso_http_answer_free(&answer);
+	/* It is the server that is wrong and not what the user gave. */
+	if (status == ISO_BAD_INPUT) status = ISO_IO;
+	if (err && status == ISO_IO) err->status = ISO_IO;
 	if (status == ISO_OK && !json_is_array(*found)) {
 		json_decref(*found);
 		*found = NULL;

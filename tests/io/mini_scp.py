@@ -40,13 +40,10 @@ def decode(data):
     return read_dataset(io.BytesIO(data), True, True)
 
 
-class MiniScp:
-    """statuses: what the first C-STOREs are answered with, then 0; "drop": the object is kept and the connection cut."""
+class Server:
+    """Accepts connections on a free port of loopback, and serves each in a thread."""
 
-    def __init__(self, statuses=()):
-        self.statuses = list(statuses)
-        self.stored, self.requests = [], []  # instance UIDs; data sets of N-ACTION
-        self.forgotten = set()  # not committed
+    def __init__(self):
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
 
@@ -63,6 +60,16 @@ class MiniScp:
                 threading.Thread(target=self.serve, args=self.server.accept()[:1], daemon=True).start()
         except OSError:
             pass  # closed
+
+
+class MiniScp(Server):
+    """statuses: what the first C-STOREs are answered with, then 0; "drop": the object is kept and the connection cut."""
+
+    def __init__(self, statuses=()):
+        self.statuses = list(statuses)
+        self.stored, self.requests = [], []  # instance UIDs; data sets of N-ACTION
+        self.forgotten = set()  # not committed
+        super().__init__()
 
     def serve(self, connection):
         with connection:

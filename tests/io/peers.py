@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 
+from mini_scp import Server
 from volumes import Skip, find, isotrace, write_dose, write_volume
 
 for variable in list(os.environ):  # loopback needs no proxy
@@ -150,37 +151,22 @@ def certificate(folder, name, *alternative):
     openssl = find("openssl")
     if not openssl:
         raise Skip("no openssl")
-    subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{folder}/{name}.key", "-out",
-                    f"{folder}/{name}.pem", "-days", "2", "-subj", "/CN=" + name, "-addext",
+    subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                    f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem", "-days", "2", "-subj", "/CN=" + name, "-addext",
                     "subjectAltName=" + ",".join(alternative)], check=True, stderr=subprocess.DEVNULL)
     os.chmod(f"{folder}/{name}.key", 0o600)
 
 
-class TlsFront:
+class TlsFront(Server):
     """TLS in front of a port that speaks without it. Debian's Orthanc ends at the first request over HTTPS."""
 
     def __init__(self, port, certificate, key):
         self.target = port
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port = self.server.getsockname()[1]
+        super().__init__()
 
-    def __enter__(self):
-        threading.Thread(target=self.accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.close()
-
-    def accept(self):
-        try:
-            while True:
-                threading.Thread(target=self.relay, args=self.server.accept()[:1], daemon=True).start()
-        except OSError:
-            pass  # closed
-
-    def relay(self, plain):
+    def serve(self, plain):
         try:
             with self.context.wrap_socket(plain, server_side=True) as ours, \
                     socket.create_connection(("127.0.0.1", self.target)) as theirs:

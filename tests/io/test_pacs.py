@@ -169,7 +169,15 @@ def test_web(folder):
 
 class Stub(http.server.BaseHTTPRequestHandler):
     """A DICOMweb service that fails in all the ways that a test asks for."""
-    replies, requests = [], []
+    replies, requests, pages = [], [], {}
+
+    def do_GET(self):
+        kind, text = Stub.pages[self.path.split("?")[0]]
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -222,6 +230,57 @@ def test_web_failures(folder):
             assert body.startswith(b"--" + boundary.encode()) and whole in body
         with open(folder + "/queue/queue.sqlite", "rb") as f:
             assert b"hush" not in f.read()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_web_answers(folder):
+    """Answers to a search and a fetch that are cut, foreign or no DICOM: nothing is written"""
+    (path,) = make_objects(folder + "/in", 1)
+    (foreign,) = make_objects(folder + "/foreign", 1, series=2)
+    sent = by_instance([path])
+    study = "1.2.826.0.1.3680043.8.498.1"
+    with open(path, "rb") as one, open(foreign, "rb") as two:
+        whole, other = one.read(), two.read()
+
+    def frame(*files, end=b"--B--\r\n"):
+        return b"".join(b"--B\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n" for file in files) + end
+    kind, search = 'multipart/related; type="application/dicom"; boundary="B"', "application/dicom+json"
+    server = http.server.HTTPServer(("127.0.0.1", 0), Stub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        config = write_config(folder + "/pacs.yaml", WEB, url=f"http://127.0.0.1:{server.server_port}", retries=0, more="")
+
+        def uids(**tags):
+            return json.dumps([{tag[1:]: {"vr": "UI", "Value": [value]} for tag, value in tags.items()}]).encode()
+
+        def fetch(answer, code=5, studies=None, said=""):
+            Stub.pages = {"/studies": (search, studies or uids(t0020000D=study, t00100020="M01")),
+                          f"/studies/{study}/series": (search, uids(t0020000E=study + ".1", t00080060="CT", t00201209=1)),
+                          f"/studies/{study}/series/{study}.1": answer}
+            out, err = isotrace("fetch", "--config", config, "--pacs", "web", "--patient-id", "M01", "-o", folder + "/back", "-q",
+                                code=code)
+            assert said in err and os.path.exists(folder + "/back") == (code == 0), err
+            assert not glob.glob(folder + "/.part*")
+        fetch((kind, frame(whole)[:-20]), said="breaks off within a part")
+        fetch((kind, frame(whole, end=b"")), said="breaks off")
+        fetch((kind, frame()), said="0 came")
+        fetch((kind, b""), said="is empty")
+        fetch((kind, b"--B\r\nContent-Type: a"), said="breaks off in the header")
+        fetch((kind, frame(other)), said="not asked for")
+        fetch((kind, frame(b"hello")), said="not asked for")
+        fetch(("text/html", b"<html>"), said="no DICOM")
+        fetch(("multipart/related", frame(whole)), said="no DICOM")
+        fetch((kind, frame(whole)), studies=b"[{", said="127.0.0.1")
+        fetch((kind, frame(whole)), studies=b"{}", said="not answered with a list")
+        fetch((kind, frame(whole)), studies=uids(t0020000D="../../etc", t00100020="M01"), said="no series", code=3)
+        fetch((kind, frame(whole)), studies=uids(t0020000D=study, t00100020="M012"), said="no series", code=3)
+        fetch((kind, b"preamble\r\n" + frame(whole)), code=0)
+        same_objects(sent, fetched(folder + "/back"))
+        shutil.rmtree(folder + "/back")
+        fetch(("application/dicom", whole), code=0)
+        same_objects(sent, fetched(folder + "/back"))
     finally:
         server.shutdown()
         server.server_close()
@@ -315,5 +374,5 @@ def test_cut_off(folder):
         assert not os.path.exists(folder + "/back") and not glob.glob(folder + "/.part*")
 
 
-run([test_commitment, test_tls, test_web, test_web_failures, test_fetch, test_dcmqrscp, test_cut_off],
+run([test_commitment, test_tls, test_web, test_web_failures, test_web_answers, test_fetch, test_dcmqrscp, test_cut_off],
     modules=("numpy", "nibabel", "pydicom"))
