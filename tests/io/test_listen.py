@@ -174,7 +174,7 @@ def recorded(listener, path):
 def test_hostile(folder):
     """Random bytes, and real conversations with bytes changed, cut and repeated, do not stop it or break a process"""
     files = make_objects(folder + "/ct", 1)
-    with Listener(folder, "  timeout_s: 1\n  max_associations: 100\n") as listener:
+    with Listener(folder, "  timeout_s: 3\n  max_associations: 100\n") as listener:
         said = recorded(listener, folder + "/ct")
         assert len(said) > 1000 and len(received(folder)) == 1
         draw = random.Random(5)
