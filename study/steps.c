@@ -280,7 +280,7 @@ static iso_status run_dicom(iso_job *job, const json_t *facts, iso_error *err)
 	ISO_TRY(iso_path_join(job->folder, DICOM, path, err));
 	ISO_TRY(dicom_dose(job, &dose, err));
 	ISO_TRY(read_volume(job, &volume, err));
-	const iso_status status = iso_dicom_write_pet(path, volume, &dose, &subject, NULL, err);
+	const iso_status status = iso_dicom_write_images(path, volume, &dose, &subject, NULL, NULL, err);
 	iso_volume_free(volume);
 	return status;
 }

@@ -40,13 +40,30 @@ typedef struct iso_dicom_dose {
 	char route[32];     /* "intravenous", "intraperitoneal", "subcutaneous", "intratumoral", free text, or "" */
 } iso_dicom_dose;
 
-/* Writes the volume as a PET Image Storage series (one file per slice and frame) into directory, which appears whole
- * or not at all and replaces an existing one. Requires Bq/mL, a known start of the acquisition, a positron emitter of
- * the nuclide table and decay correction to the start of the acquisition: else ISO_BAD_INPUT. dose may be NULL: the files
- * then have images but no SUV. The same input gives the same files, UIDs included. files (may be NULL) receives
- * their number. Described in docs/dicom.md. */
-iso_status iso_dicom_write_pet(const char *directory, const iso_volume *volume, const iso_dicom_dose *dose,
-			       const iso_dicom_subject *subject, size_t *files, iso_error *err);
+/* How finely values are stored in 16 bits. */
+typedef enum iso_dicom_slope {
+	ISO_DICOM_SLOPE_SLICE = 0, /* each slice its own slope (an NM file has one slope: each frame its own) */
+	ISO_DICOM_SLOPE_SERIES     /* one for all, as some readers need: quiet slices are stored coarser */
+} iso_dicom_slope;
+
+typedef struct iso_dicom_options {
+	iso_dicom_slope slope;
+} iso_dicom_options;
+
+typedef struct iso_dicom_written {
+	size_t files;
+	double
+	    largest_step; /* of a stored value, in the volume's unit: every voxel is within half of it; 0 = all are 0 */
+} iso_dicom_written;
+
+/* Writes the volume as a series into directory, which appears whole or not at all and replaces an existing one: PET
+ * Image Storage, one file per slice and frame, or, for SPECT, NM Image Storage (RECON TOMO), one file per frame. Requires
+ * Bq/mL, a known start of the acquisition, a nuclide of the table (for PET: a positron emitter) and decay correction to the
+ * start of the acquisition: else ISO_BAD_INPUT. dose may be NULL: the files then have images but no SUV; options NULL: the
+ * defaults. The same input and options give the same files, UIDs included. Described in docs/dicom.md. */
+iso_status iso_dicom_write_images(const char *directory, const iso_volume *volume, const iso_dicom_dose *dose,
+				  const iso_dicom_subject *subject, const iso_dicom_options *options,
+				  iso_dicom_written *written, iso_error *err);
 
 typedef struct iso_pacs {
 	char ae_title[17], host[256];

@@ -103,6 +103,16 @@ void iso_dcm_begin(iso_dcm *dcm, uint32_t tag)
 	});
 }
 
+void iso_dcm_begin_next(iso_dcm *dcm, uint32_t tag)
+{
+	act(dcm, tag, [&](DcmItem *item) {
+		DcmItem *fresh = nullptr;
+		const OFCondition done = item->findOrCreateSequenceItem(key_of(tag), fresh, -2 /* appended */);
+		if (done.good()) dcm->open.push_back(fresh);
+		return done;
+	});
+}
+
 void iso_dcm_end(iso_dcm *dcm)
 {
 	if (dcm->status == ISO_OK && dcm->open.size() > 1) dcm->open.pop_back();

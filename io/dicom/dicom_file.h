@@ -30,6 +30,8 @@ void iso_dcm_pixels(iso_dcm *dcm, const int16_t *pixels, size_t count);
 
 /* A sequence with one item, which stays open until iso_dcm_end; or with none. */
 void iso_dcm_begin(iso_dcm *dcm, uint32_t tag);
+/* One more item of that sequence, which stays open likewise. */
+void iso_dcm_begin_next(iso_dcm *dcm, uint32_t tag);
 void iso_dcm_end(iso_dcm *dcm);
 void iso_dcm_empty_sequence(iso_dcm *dcm, uint32_t tag);
 

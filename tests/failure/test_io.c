@@ -178,13 +178,15 @@ static iso_status write_dicom(const char *folder, iso_error *err)
 	iso_dicom_subject subject = iso_dicom_subject_unknown();
 	strcpy(subject.patient_id, "M01");
 	strcpy(subject.species, "mouse");
-	return iso_dicom_write_pet(in(folder, "series"), given_volume, &dose, &subject, NULL, err);
+	return iso_dicom_write_images(in(folder, "series"), given_volume, &dose, &subject, NULL, NULL, err);
 }
 
 static void dicom(void)
 {
 	iso_error err;
 	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
+	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
+	given_volume->acquisition.modality = ISO_MODALITY_SPECT;
 	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
 	iso_volume_free(given_volume);
 }

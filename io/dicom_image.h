@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What PET and NM images of a volume have in common. */
+#ifndef ISOTRACE_IO_DICOM_IMAGE_H
+#define ISOTRACE_IO_DICOM_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "io/dicom/dicom_file.h"
+#include "isotrace/dicom.h"
+#include "isotrace/nuclide.h"
+
+/* What all files of a series share, worked out once. */
+typedef struct iso_image_series {
+	const iso_volume *volume;
+	const iso_dicom_dose *dose; /* NULL: none */
+	const iso_dicom_subject *subject;
+	iso_dicom_options options;
+	const iso_nuclide *nuclide;
+	double half_life_s;
+	double minimum, maximum; /* of all voxels */
+	double largest_step;     /* of a stored value, so far, in the volume's unit */
+	char study_uid[65], series_uid[65], frame_of_reference_uid[65];
+} iso_image_series;
+
+/* Checks that all is known that the images must say (ISO_BAD_INPUT names `file`), and makes the UIDs. */
+iso_status iso_image_series_prepare(iso_image_series *series, const char *file, iso_error *err);
+/* Of the image with this number, from 0. */
+void iso_image_uid(const iso_image_series *series, size_t image, char uid[65]);
+
+/* --- dicom_series.c: the tags that they share ------------------------------------------------------------------ */
+
+/* Patient to equipment, the series, the plane of the pixels. */
+void iso_image_series_tags(iso_dcm *dcm, const iso_image_series *series);
+/* The radiopharmaceutical; its dose counts in dose_unit_bq: PET has Bq, NM has MBq. */
+void iso_image_put_isotope(iso_dcm *dcm, const iso_image_series *series, double dose_unit_bq);
+/* Where the pixels of a slice begin. */
+void iso_image_put_corner(iso_dcm *dcm, const iso_image_series *series, size_t slice);
+void iso_image_put_orientation(iso_dcm *dcm, const iso_image_series *series);
+/* Date and time of a frame. */
+void iso_image_put_frame_start(iso_dcm *dcm, const iso_image_series *series, size_t frame);
+/* "PET Cu-64 list-mode OSEM 4i8s" */
+void iso_image_method_text(const iso_image_series *series, char text[160]);
+
+/* The start of a real world value mapping item: first of its sequence or one more; iso_image_end_mapping ends it. */
+typedef struct iso_image_mapping {
+	const char *explanation, *label, *unit, *unit_meaning; /* unit: UCUM */
+	double slope, intercept;
+	bool is_signed; /* the stored values: -32768..32767, else 0..65535 */
+} iso_image_mapping;
+void iso_image_put_mapping(iso_dcm *dcm, const iso_image_mapping *mapping, bool first);
+/* A value of the volume times this is percent of the injected activity per gram, tissue taken as 1 g/mL. NAN without a dose. */
+double iso_image_percent_per_gram(const iso_image_series *series);
+#define ISO_IMAGE_PERCENT_TEXT "percent injected activity per gram, density 1 g/mL"
+
+/* --- the two kinds ----------------------------------------------------------------------------------------------- */
+
+/* Each writes the files of the series into a folder; errors name `shown`. *files counts them. */
+iso_status iso_pet_write_files(const char *folder, const char *shown, iso_image_series *series, size_t *files,
+			       iso_error *err);
+iso_status iso_nm_write_files(const char *folder, const char *shown, iso_image_series *series, size_t *files,
+			      iso_error *err);
+
+#endif
