@@ -7,7 +7,7 @@
 #include "core/error.h"
 
 typedef struct {
-	const char *volume, *dose, *output;
+	const char *volume, *dose, *output, *key;
 	iso_dicom_subject subject;
 	iso_dicom_options options;
 	bool json, quiet;
@@ -40,6 +40,7 @@ static const struct {
     {266, "manufacturer", FIELD(manufacturer)},
 };
 #define SERIES_NUMBER 300
+#define DEIDENTIFY    302
 #define SLOPE         301
 
 static error_t parse(int key, char *text, struct argp_state *state)
@@ -64,6 +65,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 			argp_error(state, "%s; %s", err.message, err.remedy);
 		a->subject.series_number = (unsigned)number;
 		break;
+	case DEIDENTIFY: a->key = text; break;
 	case SLOPE:
 		if (strcmp(text, "slice") != 0 && strcmp(text, "series") != 0)
 			argp_error(state, "--slope is slice or series, not '%s'", text);
@@ -111,6 +113,8 @@ static const struct argp_option options[] = {
      "One RescaleSlope per slice, which stores quiet slices as finely as loud ones, or one for the whole series, which "
      "some readers need [slice]",
      3},
+    {"deidentify", DEIDENTIFY, "KEY", 0,
+     "Take the identities out; the file KEY holds the secret of isotrace deidentify --key", 3},
     {"json", 'j', NULL, 0, "Print what was written as JSON", 3},
     {"quiet", 'q', NULL, 0, "Print nothing but errors", 3},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -176,7 +180,10 @@ int cli_dicom(int argc, char **argv)
 	iso_volume *volume = NULL;
 	iso_dicom_dose dose;
 	iso_dicom_written written;
-	iso_status status = iso_volume_read(a.volume, &volume, &err);
+	iso_dicom_key key;
+	a.options.deidentify = a.key ? &key : NULL;
+	iso_status status = a.key ? iso_dicom_key_read(a.key, &key, &err) : ISO_OK;
+	if (status == ISO_OK) status = iso_volume_read(a.volume, &volume, &err);
 	if (status == ISO_OK && a.dose) status = read_dose(&a, volume, &dose, &err);
 	if (status == ISO_OK)
 		status = iso_dicom_write_images(a.output, volume, a.dose ? &dose : NULL, &a.subject, &a.options,

@@ -22,7 +22,8 @@ static const struct {
     {"quant", cli_quant, "volume to %ID/g per organ"},
     {"run", cli_run, "a whole study: convert, recon, quant, DICOM, send"},
     {"simulate", cli_simulate, "list-mode with a known truth"},
-    {"dicom", cli_dicom, "volume to a DICOM PET series"},
+    {"dicom", cli_dicom, "volume to a DICOM PET or NM series"},
+    {"deidentify", cli_deidentify, "DICOM files without their identities"},
     {"send", cli_send, "DICOM files to a PACS"},
     {"bench", cli_bench, "this machine's speed on the kernels"},
 };

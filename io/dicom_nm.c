@@ -13,7 +13,6 @@
 #include "io/dicom_image.h"
 #include "io/dicom_modules.h"
 #include "io/dicom_pet.h"
-#include "isotrace/time.h"
 
 static void put_corrected(iso_dcm *dcm, const iso_corrections *c)
 {
@@ -82,11 +81,8 @@ static iso_status put_slices(iso_dcm *dcm, const iso_image_series *s, iso_error 
 static void put_scale(iso_dcm *dcm, const iso_image_series *s, double slope, const char *slope_text, double intercept,
 		      const char *intercept_text)
 {
-	char date[9], time[14], explanation[96];
-	iso_time_dicom(s->volume->acquisition.start_utc_s, date, time);
-	snprintf(explanation, sizeof explanation, "activity concentration, decay-corrected to %s%.6s UTC", date, time);
 	const double percent = iso_image_percent_per_gram(s);
-	const iso_image_mapping activity = {.explanation = explanation,
+	const iso_image_mapping activity = {.explanation = "activity concentration, decay-corrected to the SeriesTime",
 					    .label = "BQML",
 					    .unit = "Bq/ml",
 					    .unit_meaning = "Becquerels/milliliter",
@@ -171,6 +167,7 @@ iso_status iso_nm_write_files(const char *folder, const char *shown, iso_image_s
 				  "a frame of %zu bytes does not fit into one NM image", bytes);
 	else if (!(stored = malloc(bytes)))
 		status = iso_fail_memory(err, "a frame", bytes);
+	iso_dcm_deidentify(dcm, s->options.deidentify);
 	iso_image_series_tags(dcm, s);
 	put_series(dcm, s);
 	if (status == ISO_OK) status = put_slices(dcm, s, err);

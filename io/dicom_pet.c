@@ -149,6 +149,7 @@ iso_status iso_pet_write_files(const char *folder, const char *shown, iso_image_
 	const size_t bytes = v->grid.size[0] * v->grid.size[1] * sizeof(int16_t);
 	int16_t *stored = malloc(bytes);
 	if (!stored) status = iso_fail_memory(err, "a slice", bytes);
+	iso_dcm_deidentify(dcm, s->options.deidentify);
 	iso_image_series_tags(dcm, s);
 	put_series(dcm, s);
 	for (size_t f = 0; f < v->frames && status == ISO_OK; f++) {

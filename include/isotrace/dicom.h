@@ -46,8 +46,18 @@ typedef enum iso_dicom_slope {
 	ISO_DICOM_SLOPE_SERIES     /* one for all, as some readers need: quiet slices are stored coarser */
 } iso_dicom_slope;
 
+/* The secret by which de-identified UIDs, pseudonyms and dates follow from the real ones: with the same key the same patient
+ * is the same again. Whoever has the key can test a guess; without it nothing can be worked back. */
+typedef struct iso_dicom_key {
+	unsigned char bytes[1024];
+	size_t size;
+} iso_dicom_key;
+/* The content of a file, without white space at its end: 16 to 1024 bytes, else ISO_BAD_INPUT. */
+iso_status iso_dicom_key_read(const char *path, iso_dicom_key *key, iso_error *err);
+
 typedef struct iso_dicom_options {
 	iso_dicom_slope slope;
+	const iso_dicom_key *deidentify; /* NULL = as it is */
 } iso_dicom_options;
 
 typedef struct iso_dicom_written {
@@ -64,6 +74,13 @@ typedef struct iso_dicom_written {
 iso_status iso_dicom_write_images(const char *directory, const iso_volume *volume, const iso_dicom_dose *dose,
 				  const iso_dicom_subject *subject, const iso_dicom_options *options,
 				  iso_dicom_written *written, iso_error *err);
+
+/* De-identifies every file below `from` (a file or a folder) into the folder `to`, as 000001.dcm and so on in the order of the names:
+ * Basic Application Level Confidentiality Profile of DICOM PS3.15, dates moved by days of the patient's own, UIDs replaced, sex,
+ * age, size and weight kept. `to` appears whole or not at all. What is no DICOM file, is de-identified already, or may hold names
+ * that cannot be found (encapsulated documents, burned-in text): ISO_BAD_INPUT. files may be NULL. Described in docs/dicom.md. */
+iso_status iso_dicom_deidentify(const char *from, const char *to, const iso_dicom_key *key, size_t *files,
+				iso_error *err);
 
 typedef struct iso_pacs {
 	char ae_title[17], host[256];

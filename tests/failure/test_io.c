@@ -191,6 +191,28 @@ static void dicom(void)
 	iso_volume_free(given_volume);
 }
 
+static char key_path[PATH_MAX], series_path[PATH_MAX];
+
+static iso_status hide(const char *folder, iso_error *err)
+{
+	iso_dicom_key key;
+	const iso_status status = iso_dicom_key_read(key_path, &key, err);
+	return status != ISO_OK ? status : iso_dicom_deidentify(series_path, in(folder, "public"), &key, NULL, err);
+}
+
+static void deidentify(void)
+{
+	iso_error err;
+	static const char secret[] = "a secret of the tests";
+	snprintf(key_path, sizeof key_path, "%s", iso_test_path("key"));
+	snprintf(series_path, sizeof series_path, "%s", iso_test_path("series"));
+	ISO_ASSERT_OK(iso_output_write(key_path, secret, sizeof secret, &err), err);
+	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
+	ISO_ASSERT_OK(write_dicom(iso_test_folder(), &err), err);
+	iso_volume_free(given_volume);
+	iso_fail_every_allocation(&(iso_scenario){.run = hide, .max_runs = 200});
+}
+
 /* Three slices of 4 x 5 pixels. */
 static void write_ct(const char *folder)
 {
@@ -314,5 +336,6 @@ static const iso_test tests[] = {
     {"PETLINK export", petlink},
     {"SAFIR export", safir},
     {"DICOM series", dicom},
+    {"DICOM without identities", deidentify},
 };
 ISO_TEST_MAIN("memory, io", tests)
