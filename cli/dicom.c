@@ -40,6 +40,7 @@ static const struct {
     {266, "manufacturer", FIELD(manufacturer)},
 };
 #define SERIES_NUMBER 300
+#define REAL_WORLD    303
 #define DEIDENTIFY    302
 #define SLOPE         301
 
@@ -65,6 +66,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 			argp_error(state, "%s; %s", err.message, err.remedy);
 		a->subject.series_number = (unsigned)number;
 		break;
+	case REAL_WORLD: a->options.real_world_values = true; break;
 	case DEIDENTIFY: a->key = text; break;
 	case SLOPE:
 		if (strcmp(text, "slice") != 0 && strcmp(text, "series") != 0)
@@ -78,6 +80,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!a->volume) argp_error(state, "which volume is to be written as DICOM?");
 		if (!a->output) argp_error(state, "-o DIR says where to write the series");
+		if (a->options.real_world_values && !a->dose)
+			argp_error(state, "--real-world-values needs the injected activity: --dose");
 		if (!a->subject.patient_id[0]) argp_error(state, "--patient-id says whose images these are");
 		break;
 	default: return ARGP_ERR_UNKNOWN;
@@ -112,6 +116,11 @@ static const struct argp_option options[] = {
     {"slope", SLOPE, "slice|series", 0,
      "One RescaleSlope per slice, which stores quiet slices as finely as loud ones, or one for the whole series, which "
      "some readers need [slice]",
+     3},
+    {"real-world-values", REAL_WORLD, NULL, 0,
+     "Also write an object that maps the stored values to %/g, for readers that do not look for it in the images; "
+     "needs "
+     "--dose",
      3},
     {"deidentify", DEIDENTIFY, "KEY", 0,
      "Take the identities out; the file KEY holds the secret of isotrace deidentify --key", 3},

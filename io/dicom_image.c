@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -144,8 +145,19 @@ iso_status iso_image_series_prepare(iso_image_series *s, const char *file, iso_e
 	if (status == ISO_OK) status = iso_dicom_check_subject(s->subject, err);
 	if (status == ISO_OK && s->dose) status = iso_dicom_check_dose(s->dose, err);
 	if (status == ISO_OK) status = choose_nuclide(s, file, err);
-	if (status == ISO_OK) make_uids(s);
-	return status;
+	if (status != ISO_OK) return status;
+	make_uids(s);
+	s->image_class = is_spect(s) ? "1.2.840.10008.5.1.4.1.1.20" : "1.2.840.10008.5.1.4.1.1.128";
+	s->is_signed = !is_spect(s);
+	s->images = is_spect(s) ? s->volume->frames : s->volume->frames * s->volume->grid.size[2];
+	s->scale = calloc(s->images, sizeof *s->scale);
+	return s->scale ? ISO_OK : iso_fail_memory(err, "the slopes of the images", s->images * sizeof *s->scale);
+}
+
+void iso_image_series_release(iso_image_series *s)
+{
+	free(s->scale);
+	s->scale = NULL;
 }
 
 /* --- the folder --------------------------------------------------------------------------------------------------- */
@@ -156,6 +168,7 @@ static bool is_ours(const char *name)
 	int end = 0;
 	if (sscanf(name, "frame%u-slice%u.dcm%n", &frame, &slice, &end) == 2 && end && !name[end]) return true;
 	end = 0;
+	if (strcmp(name, ISO_RWVM_NAME) == 0) return true;
 	return sscanf(name, "frame%u.dcm%n", &frame, &end) == 1 && end && !name[end];
 }
 
@@ -178,6 +191,23 @@ static iso_status check_folder(const char *directory, iso_error *err)
 				   "the folder holds something else already (%s)", name);
 }
 
+static iso_status write_folder(const char *directory, iso_image_series *series, size_t *files, iso_error *err)
+{
+	iso_output output;
+	iso_status status = iso_output_begin(&output, directory, err);
+	if (status != ISO_OK) return status;
+	if (mkdir(output.temporary, 0777) != 0) return iso_fail_errno(err, directory, "cannot make the folder");
+	status = (is_spect(series) ? iso_nm_write_files : iso_pet_write_files)(output.temporary, directory, series,
+									       files, err);
+	if (status == ISO_OK && series->options.real_world_values) {
+		status = iso_rwvm_write_file(output.temporary, directory, series, err);
+		if (status == ISO_OK) ++*files;
+	}
+	if (status == ISO_OK) return iso_output_commit(&output, err);
+	iso_output_discard(&output);
+	return status;
+}
+
 iso_status iso_dicom_write_images(const char *directory, const iso_volume *volume, const iso_dicom_dose *dose,
 				  const iso_dicom_subject *subject, const iso_dicom_options *options,
 				  iso_dicom_written *written, iso_error *err)
@@ -187,18 +217,13 @@ iso_status iso_dicom_write_images(const char *directory, const iso_volume *volum
 	memset(written, 0, sizeof *written);
 	iso_image_series series = {.volume = volume, .dose = dose, .subject = subject};
 	if (options) series.options = *options;
+	if (series.options.real_world_values && !dose)
+		return iso_fail(err, ISO_BAD_INPUT, directory, "state the dose",
+				"without the injected activity there are no real world values in %%/g");
 	iso_status status = iso_image_series_prepare(&series, directory, err);
 	if (status == ISO_OK) status = check_folder(directory, err);
-	if (status != ISO_OK) return status;
-	iso_output output;
-	if ((status = iso_output_begin(&output, directory, err)) != ISO_OK) return status;
-	if (mkdir(output.temporary, 0777) != 0) return iso_fail_errno(err, directory, "cannot make the folder");
-	status = (is_spect(&series) ? iso_nm_write_files : iso_pet_write_files)(output.temporary, directory, &series,
-										&written->files, err);
-	if (status != ISO_OK) {
-		iso_output_discard(&output);
-		return status;
-	}
+	if (status == ISO_OK) status = write_folder(directory, &series, &written->files, err);
 	written->largest_step = series.largest_step;
-	return iso_output_commit(&output, err);
+	iso_image_series_release(&series);
+	return status;
 }

@@ -117,6 +117,7 @@ static void put_values(iso_dcm *dcm, iso_image_series *s, size_t f, uint16_t *st
 	iso_dicom_decimal(least, intercept_text);
 	const double intercept = strtod(intercept_text, NULL);
 	const double slope = iso_dicom_step(most - least, 65535, slope_text);
+	s->scale[f] = (iso_image_scale){slope, intercept};
 	if (most > least) s->largest_step = fmax(s->largest_step, slope);
 	for (size_t i = 0; i < count; i++)
 		stored[i] = (uint16_t)iso_dicom_stored((double)values[i], slope, intercept, 0, 65535);
@@ -141,7 +142,7 @@ static void put_series(iso_dcm *dcm, const iso_image_series *s)
 	const iso_volume *v = s->volume;
 	char text[24] = "";
 	iso_dcm_text(dcm, 0x00080008, "ORIGINAL\\PRIMARY\\RECON TOMO\\EMISSION");
-	iso_dcm_text(dcm, 0x00080016, "1.2.840.10008.5.1.4.1.1.20");
+	iso_dcm_text(dcm, 0x00080016, s->image_class);
 	iso_dcm_text(dcm, 0x00080060, "NM");
 	put_corrected(dcm, &v->corrections);
 	iso_image_put_isotope(dcm, s, 1e6);

@@ -67,7 +67,7 @@ static void put_series(iso_dcm *dcm, const iso_image_series *s)
 	const iso_volume *v = s->volume;
 	char method[160];
 	iso_dcm_text(dcm, 0x00080008, "ORIGINAL\\PRIMARY");
-	iso_dcm_text(dcm, 0x00080016, "1.2.840.10008.5.1.4.1.1.128");
+	iso_dcm_text(dcm, 0x00080016, s->image_class);
 	iso_dcm_text(dcm, 0x00080060, "PT");
 	iso_dcm_text(dcm, 0x00541000, v->frames > 1 ? "DYNAMIC\\IMAGE" : "STATIC\\IMAGE");
 	iso_dcm_us(dcm, 0x00540081, (uint16_t)v->grid.size[2]);
@@ -101,8 +101,10 @@ static void put_frame(iso_dcm *dcm, const iso_image_series *s, size_t f)
 
 /* --- one image ------------------------------------------------------------------------------------------------------ */
 
-static void put_values(iso_dcm *dcm, iso_image_series *s, const float *values, size_t count, int16_t *stored)
+static void put_values(iso_dcm *dcm, iso_image_series *s, size_t image, int16_t *stored)
 {
+	const size_t count = s->volume->grid.size[0] * s->volume->grid.size[1];
+	const float *values = s->volume->voxels + image * count;
 	char text[17];
 	double most = fmax(s->maximum, -s->minimum);
 	if (s->options.slope == ISO_DICOM_SLOPE_SLICE) {
@@ -110,6 +112,7 @@ static void put_values(iso_dcm *dcm, iso_image_series *s, const float *values, s
 		for (size_t i = 0; i < count; i++) most = fmax(most, fabs((double)values[i]));
 	}
 	const double slope = iso_dicom_step(most, 32767, text);
+	s->scale[image] = (iso_image_scale){.slope = slope};
 	if (most > 0) s->largest_step = fmax(s->largest_step, slope);
 	for (size_t i = 0; i < count; i++)
 		stored[i] = (int16_t)iso_dicom_stored((double)values[i], slope, 0, -32768, 32767);
@@ -120,15 +123,14 @@ static void put_values(iso_dcm *dcm, iso_image_series *s, const float *values, s
 					   .unit = "%/g",
 					   .unit_meaning = "percent per gram",
 					   .slope = slope * iso_image_percent_per_gram(s),
-					   .is_signed = true};
+					   .is_signed = s->is_signed};
 	if (s->dose) iso_image_put_mapping(dcm, &mapping, true);
 	iso_dcm_pixels(dcm, stored, count);
 }
 
 static void put_slice(iso_dcm *dcm, iso_image_series *s, size_t f, size_t k, int16_t *stored)
 {
-	const iso_volume *v = s->volume;
-	const size_t pixels = v->grid.size[0] * v->grid.size[1], image = f * v->grid.size[2] + k;
+	const size_t image = f * s->volume->grid.size[2] + k;
 	char uid[65], text[24];
 	iso_image_uid(s, image, uid);
 	iso_dcm_text(dcm, 0x00080018, uid);
@@ -136,7 +138,7 @@ static void put_slice(iso_dcm *dcm, iso_image_series *s, size_t f, size_t k, int
 	iso_dcm_text(dcm, 0x00200013, text);
 	iso_dcm_us(dcm, 0x00541330, (uint16_t)(image + 1));
 	iso_image_put_corner(dcm, s, k);
-	put_values(dcm, s, v->voxels + image * pixels, pixels, stored);
+	put_values(dcm, s, image, stored);
 }
 
 iso_status iso_pet_write_files(const char *folder, const char *shown, iso_image_series *s, size_t *files,

@@ -53,10 +53,6 @@ static void put_series(iso_dcm *dcm, const iso_image_series *s)
 	snprintf(text, sizeof text, "%s %s %s", v->acquisition.modality == ISO_MODALITY_SPECT ? "SPECT" : "PET",
 		 s->nuclide->name, method);
 	iso_dicom_put_text(dcm, 0x0008103e, stated[0] ? stated : text, 64);
-	if (s->subject->body_part[0])
-		iso_dicom_put_text(dcm, 0x00180015, s->subject->body_part, 16);
-	else
-		iso_dcm_text(dcm, 0x00200060, ""); /* one of both must be there: laterality, not known */
 	/* The series' date and time are the moment to which the decay is corrected. */
 	iso_dcm_text(dcm, 0x00080021, date);
 	iso_dcm_text(dcm, 0x00080031, time);
@@ -180,7 +176,7 @@ static void put_plane(iso_dcm *dcm, const iso_image_series *s)
 	}
 }
 
-void iso_image_series_tags(iso_dcm *dcm, const iso_image_series *s)
+void iso_image_put_context(iso_dcm *dcm, const iso_image_series *s)
 {
 	iso_dcm_text(dcm, 0x00080005, "ISO_IR 192");
 	iso_dcm_text(dcm, 0x00080201, "+0000"); /* all dates and times are UTC */
@@ -189,10 +185,19 @@ void iso_image_series_tags(iso_dcm *dcm, const iso_image_series *s)
 	iso_dicom_put_study(dcm, s->subject, s->study_uid,
 			    s->subject->study_key[0] && s->dose ? s->dose->injection_utc_s
 								: s->volume->acquisition.start_utc_s);
+	if (s->subject->body_part[0])
+		iso_dicom_put_text(dcm, 0x00180015, s->subject->body_part, 16);
+	else
+		iso_dcm_text(dcm, 0x00200060, ""); /* one of both must be there: laterality, not known */
+	iso_dicom_put_equipment(dcm, s->subject, s->volume->acquisition.scanner_name, s->volume->facts.software);
+}
+
+void iso_image_series_tags(iso_dcm *dcm, const iso_image_series *s)
+{
+	iso_image_put_context(dcm, s);
 	put_series(dcm, s);
 	put_patient_orientation(dcm, s->subject);
 	iso_dcm_text(dcm, 0x00200052, s->frame_of_reference_uid);
 	iso_dcm_text(dcm, 0x00201040, "");
-	iso_dicom_put_equipment(dcm, s->subject, s->volume->acquisition.scanner_name, s->volume->facts.software);
 	put_plane(dcm, s);
 }

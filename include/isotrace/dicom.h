@@ -2,6 +2,8 @@
 #ifndef ISOTRACE_DICOM_H
 #define ISOTRACE_DICOM_H
 
+#include <stdbool.h>
+
 #include "isotrace/progress.h"
 #include "isotrace/volume.h"
 
@@ -58,6 +60,9 @@ iso_status iso_dicom_key_read(const char *path, iso_dicom_key *key, iso_error *e
 typedef struct iso_dicom_options {
 	iso_dicom_slope slope;
 	const iso_dicom_key *deidentify; /* NULL = as it is */
+	/* One more file, Real World Value Mapping Storage: what maps the stored values to %/g also stands in the images, but not every
+	 * reader looks there. Needs a dose. */
+	bool real_world_values;
 } iso_dicom_options;
 
 typedef struct iso_dicom_written {

@@ -175,10 +175,11 @@ static iso_status write_dicom(const char *folder, iso_error *err)
 {
 	const iso_dicom_dose dose = {
 	    .injected_bq = 7e6, .injection_utc_s = given_volume->acquisition.injection_utc_s, .body_mass_g = 20};
+	const iso_dicom_options options = {.real_world_values = true};
 	iso_dicom_subject subject = iso_dicom_subject_unknown();
 	strcpy(subject.patient_id, "M01");
 	strcpy(subject.species, "mouse");
-	return iso_dicom_write_images(in(folder, "series"), given_volume, &dose, &subject, NULL, NULL, err);
+	return iso_dicom_write_images(in(folder, "series"), given_volume, &dose, &subject, &options, NULL, err);
 }
 
 static void dicom(void)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from volumes import CU64_HALF_LIFE_S, F18_HALF_LIFE_S, check_valid, isotrace, run, write_dose, write_volume
+from volumes import CU64_HALF_LIFE_S, F18_HALF_LIFE_S, check_valid, isotrace, run, spect, write_dose, write_volume
 
 
 def series(folder):
@@ -195,6 +195,45 @@ def test_slopes(folder):
     isotrace("dicom", folder + "/v.nii.gz", "--patient-id", "M", "--slope", "voxel", "-o", folder + "/no", code=2)
 
 
+def test_real_world_values(folder):
+    """--real-world-values writes an object whose mappings give %ID/g for every image of PET and NM, by its own references"""
+    import numpy
+    import pydicom
+    voxels = numpy.random.default_rng(6).gamma(0.3, 1e4, (2, 3, 5, 6))
+    half_life_s = 6.0067 * 3600
+    cases = [("slice", 6, {}, CU64_HALF_LIFE_S), ("series", 1, {}, CU64_HALF_LIFE_S),
+             ("slice", 2, dict(nuclide="Tc-99m", change=spect, half_life_s=half_life_s), half_life_s)]
+    for slope, mappings, facts, half_life_s in cases:
+        write_volume(folder + "/v.nii.gz", voxels, frames=((0, 60), (60, 60)), **facts)
+        write_dose(folder + "/dose.yaml", nuclide=facts.get("nuclide", "Cu-64"))
+        command = ("dicom", folder + "/v.nii.gz", "--patient-id", "M01", "--slope", slope, "--real-world-values", "-o",
+                   folder + "/out")
+        isotrace(*command, code=2)  # no dose
+        isotrace(*command, "--dose", folder + "/dose.yaml", *MOUSE, "-q")
+        values = pydicom.dcmread(folder + "/out/real-world-values.dcm")
+        images = {i.SOPInstanceUID: i for i in map(pydicom.dcmread, glob.glob(folder + "/out/frame*.dcm"))}
+        assert len(values.ReferencedImageRealWorldValueMappingSequence) == mappings
+        left = 7.4e6 * 2 ** (-3600 / half_life_s)
+        seen = set()
+        for item in values.ReferencedImageRealWorldValueMappingSequence:
+            mapping = item.RealWorldValueMappingSequence[0]
+            assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "%/g"
+            for reference in item.ReferencedImageSequence:
+                image = images[reference.ReferencedSOPInstanceUID]
+                assert reference.ReferencedSOPClassUID == image.SOPClassUID
+                seen.add(image.SOPInstanceUID)
+                place = (image.InstanceNumber - 1,) if image.Modality == "NM" else divmod(image.InstanceNumber - 1, 3)
+                percent = image.pixel_array * mapping.RealWorldValueSlope + mapping.RealWorldValueIntercept
+                truth = voxels[place].astype(numpy.float32) * 100 / left
+                assert abs(percent - truth).max() <= mapping.RealWorldValueSlope * 0.5001
+        assert seen == set(images)
+        series = values.ReferencedSeriesSequence[0]
+        assert {r.ReferencedSOPInstanceUID for r in series.ReferencedInstanceSequence} == seen
+        assert {i.SeriesInstanceUID for i in images.values()} == {series.SeriesInstanceUID}
+        assert values.StudyInstanceUID == next(iter(images.values())).StudyInstanceUID
+        check_valid([folder + "/out/real-world-values.dcm"], "RealWorldValueMapping")
+
+
 def test_validator(folder):
     """dciodvfy and dcentvfy find no error and warn of nothing unexplained, whatever is stated about the subject"""
     import numpy
@@ -319,5 +358,6 @@ def test_full_disk(folder):
     assert sorted(os.listdir(folder)) == ["v.json", "v.nii.gz"], os.listdir(folder)
 
 
-run([test_suv, test_values, test_orientation, test_dynamic, test_times, test_slopes, test_validator, test_identity, test_refusals, test_full_disk],
+run([test_suv, test_values, test_orientation, test_dynamic, test_times, test_slopes,
+     test_real_world_values, test_validator, test_identity, test_refusals, test_full_disk],
     modules=("numpy", "nibabel", "pydicom"))
