@@ -52,7 +52,12 @@ void iso_image_put_corner(iso_dcm *dcm, const iso_image_series *series, size_t s
 void iso_image_put_orientation(iso_dcm *dcm, const iso_image_series *series);
 /* Date and time of a frame. */
 void iso_image_put_frame_start(iso_dcm *dcm, const iso_image_series *series, size_t frame);
-/* "PET Cu-64 list-mode OSEM 4i8s" */
+/* CorrectedImage, "RAN\ATTN\DECY": what the corrections' texts say was done, in the terms of the IOD. */
+typedef struct iso_image_correction {
+	const char *text, *term;
+} iso_image_correction;
+void iso_image_put_corrected(iso_dcm *dcm, const iso_image_correction *corrections, size_t count);
+/* "list-mode OSEM 4i8s" */
 void iso_image_method_text(const iso_image_series *series, char text[160]);
 
 /* The start of a real world value mapping item: first of its sequence or one more; iso_image_end_mapping ends it. */

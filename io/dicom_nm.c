@@ -16,20 +16,12 @@
 
 static void put_corrected(iso_dcm *dcm, const iso_corrections *c)
 {
-	const struct {
-		const char *text, *term;
-	} terms[] = {{c->normalisation, "UNIF"},
-		     {c->dead_time, "DTIM"},
-		     {c->attenuation, "ATTN"},
-		     {c->scatter, "SCAT"},
-		     {"by definition", "DECY"}};
-	char all[64] = "";
-	size_t used = 0;
-	for (size_t t = 0; t < sizeof terms / sizeof *terms; t++)
-		if (terms[t].text[0])
-			used +=
-			    (size_t)snprintf(all + used, sizeof all - used, "%s%s", used ? "\\" : "", terms[t].term);
-	iso_dcm_text(dcm, 0x00280051, all);
+	const iso_image_correction terms[] = {{c->normalisation, "UNIF"},
+					      {c->dead_time, "DTIM"},
+					      {c->attenuation, "ATTN"},
+					      {c->scatter, "SCAT"},
+					      {"by definition", "DECY"}};
+	iso_image_put_corrected(dcm, terms, sizeof terms / sizeof *terms);
 }
 
 /* What is not known of the acquisition (the collimator, the views) is empty or UNKN: a volume does not carry it. */

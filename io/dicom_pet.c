@@ -39,21 +39,12 @@ int iso_dicom_stored(double value, double slope, double intercept, int low, int 
 
 /* --- tags ----------------------------------------------------------------------------------------------------------- */
 
-/* "RAN\ATTN\DECY": what the corrections' texts say was done. */
 static void put_corrected(iso_dcm *dcm, const iso_corrections *c)
 {
-	const struct {
-		const char *text, *term;
-	} terms[] = {{c->normalisation, "NORM"}, {c->dead_time, "DTIM"}, {c->randoms, "RAN"},
-		     {c->attenuation, "ATTN"},   {c->scatter, "SCAT"},   {"by definition", "DECY"},
-		     {c->calibration, "DCAL"}};
-	char all[64] = "";
-	size_t used = 0;
-	for (size_t t = 0; t < sizeof terms / sizeof *terms; t++)
-		if (terms[t].text[0])
-			used +=
-			    (size_t)snprintf(all + used, sizeof all - used, "%s%s", used ? "\\" : "", terms[t].term);
-	iso_dcm_text(dcm, 0x00280051, all);
+	const iso_image_correction terms[] = {
+	    {c->normalisation, "NORM"}, {c->dead_time, "DTIM"},    {c->randoms, "RAN"},     {c->attenuation, "ATTN"},
+	    {c->scatter, "SCAT"},       {"by definition", "DECY"}, {c->calibration, "DCAL"}};
+	iso_image_put_corrected(dcm, terms, sizeof terms / sizeof *terms);
 	if (!c->randoms[0] || strcasestr(c->randoms, "delayed"))
 		iso_dcm_text(dcm, 0x00541100, c->randoms[0] ? "DLYD" : "NONE");
 	else if (strcasestr(c->randoms, "singles"))

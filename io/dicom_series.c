@@ -32,6 +32,17 @@ static void put_corrections_in_words(iso_dcm *dcm, const iso_corrections *c)
 	iso_dicom_put_text(dcm, 0x00204000, comment, 1000);
 }
 
+void iso_image_put_corrected(iso_dcm *dcm, const iso_image_correction *corrections, size_t count)
+{
+	char all[64] = "";
+	size_t used = 0;
+	for (size_t c = 0; c < count; c++)
+		if (corrections[c].text[0])
+			used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", used ? "\\" : "",
+						 corrections[c].term);
+	iso_dcm_text(dcm, 0x00280051, all);
+}
+
 void iso_image_method_text(const iso_image_series *s, char text[160])
 {
 	const iso_reconstruction_facts *facts = &s->volume->facts;

@@ -68,7 +68,7 @@ typedef struct iso_dicom_options {
 typedef struct iso_dicom_written {
 	size_t files;
 	double
-	    largest_step; /* of a stored value, in the volume's unit: every voxel is within half of it; 0 = all are 0 */
+	    largest_step; /* of a stored value, in the volume's unit; 0 = all are 0. Every voxel is within half of it */
 } iso_dicom_written;
 
 /* Writes the volume as a series into directory, which appears whole or not at all and replaces an existing one: PET
