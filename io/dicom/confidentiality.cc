@@ -86,7 +86,6 @@ const std::uint32_t removed[] = {
     0x00081052,
     0x00081060,
     0x00081062,
-    0x00081070,
     0x00081072,
     0x00700086,
     0x0040a023,
@@ -108,7 +107,6 @@ const std::uint32_t removed[] = {
     0x00401104,
     // orders, requests, results
     0x00081110,
-    0x00081111,
     0x00320012,
     0x00321020,
     0x00321021,
@@ -329,12 +327,12 @@ const std::uint32_t removed[] = {
     0x30100077,
 };
 
-// Z; and the animal's responsible person and organisation (X in the table), which must be there, empty, where there is a species.
+// Z; what some objects must have at least empty (operator, performed step: X/Z/D); and the animal's responsible person and organisation (X in the table), which must be there, empty, where there is a species.
 const std::uint32_t emptied[] = {
-    0x00080050, 0x00080090, 0x0008009c, 0x00100030, 0x00102297, 0x00102299, 0x00120021, 0x00120030, 0x00120031,
-    0x00120050, 0x00120060, 0x00200010, 0x00400513, 0x00400555, 0x00400562, 0x00400610, 0x00402016, 0x00402017,
-    0x00700084, 0x30060026, 0x300600a6, 0x300a0611, 0x300a0615, 0x300a067d, 0x3010000f, 0x30100017, 0x3010001b,
-    0x30100043, 0x3010005a, 0x3010005c, 0x3010007a, 0x3010007b, 0x3010007f, 0x30100081,
+    0x00080050, 0x00081070, 0x00081111, 0x00080090, 0x0008009c, 0x00100030, 0x00102297, 0x00102299, 0x00120021,
+    0x00120030, 0x00120031, 0x00120050, 0x00120060, 0x00200010, 0x00400513, 0x00400555, 0x00400562, 0x00400610,
+    0x00402016, 0x00402017, 0x00700084, 0x30060026, 0x300600a6, 0x300a0611, 0x300a0615, 0x300a067d, 0x3010000f,
+    0x30100017, 0x3010001b, 0x30100043, 0x3010005a, 0x3010005c, 0x3010007a, 0x3010007b, 0x3010007f, 0x30100081,
 };
 
 // D: something must stand there. Text of a report's items (0040,A160) goes the same way.

@@ -6,11 +6,12 @@ import glob
 import hashlib
 import hmac
 import os
+import subprocess
 import sys
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from volumes import check_valid, isotrace, run, spect, write_dose, write_volume
+from volumes import Skip, check_valid, find, isotrace, run, spect, write_dose, write_volume
 
 SECRET = "correct horse battery staple"
 NAMES = ("--patient-name", "Secretname^Sam", "--responsible-person", "Secretowner^O", "--responsible-organisation",
@@ -174,6 +175,30 @@ def test_foreign(folder):
     assert after.DeviceSerialNumber == "REMOVED" and after.PixelData == image.PixelData
 
 
+def test_reference_objects(folder):
+    """Valid objects of other makers (images, projections, segmentation, report, contours) are valid afterwards"""
+    import pydicom
+    shared = os.environ.get("ISOTRACE_SHARED") or os.path.join(os.environ.get("ISOTRACE_SOURCE_ROOT", "."), "../shared")
+    place, key = os.path.join(shared, "data/dicom_reference"), write_key(folder)
+    if not os.path.isdir(place) or not find("dciodvfy"):
+        raise Skip("no shared data, or no dciodvfy")
+
+    def errors(file):
+        done = subprocess.run([find("dciodvfy"), file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        return {x for x in done.stdout.decode(errors="replace").splitlines() if x.startswith("Error")}
+    for name in ("nm", "nmtomo", "pet_clean", "rt", "seg", "sr"):
+        before, after = f"{place}/{name}.dcm", f"{folder}/{name}/000001.dcm"
+        isotrace("deidentify", before, "--key", key, "-q", "-o", f"{folder}/{name}")
+        assert errors(after) <= errors(before), (name, errors(after) - errors(before))
+        real, hidden = pydicom.dcmread(before), pydicom.dcmread(after)
+        check_statement(hidden)
+        assert real.get("PixelData") == hidden.get("PixelData")
+        with open(after, "rb") as file:
+            content = file.read()
+        for word in (real.SOPInstanceUID, real.SeriesInstanceUID, real.StudyInstanceUID, str(real.PatientName)):
+            assert len(word) < 4 or word.encode() not in content, (name, word)
+
+
 def test_refusals(folder):
     """What cannot be de-identified is refused, by name of the file and not of the patient, and no folder appears"""
     import pydicom
@@ -208,4 +233,4 @@ def test_refusals(folder):
     assert not os.path.exists(folder + "/out")
 
 
-run([test_images, test_folder, test_foreign, test_refusals], modules=("numpy", "nibabel", "pydicom"))
+run([test_images, test_folder, test_foreign, test_reference_objects, test_refusals], modules=("numpy", "nibabel", "pydicom"))
