@@ -122,8 +122,8 @@ static const struct argp_option options[] = {
      "needs "
      "--dose",
      3},
-    {"deidentify", DEIDENTIFY, "KEY", 0,
-     "Take the identities out; the file KEY holds the secret of isotrace deidentify --key", 3},
+    {"deidentify", DEIDENTIFY, "KEYFILE", 0,
+     "Take the identities out; KEYFILE holds the secret, as of isotrace deidentify --key", 3},
     {"json", 'j', NULL, 0, "Print what was written as JSON", 3},
     {"quiet", 'q', NULL, 0, "Print nothing but errors", 3},
     {NULL, 0, NULL, 0, NULL, 0},
