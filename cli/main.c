@@ -25,6 +25,8 @@ static const struct {
     {"dicom", cli_dicom, "volume to a DICOM PET or NM series"},
     {"deidentify", cli_deidentify, "DICOM files without their identities"},
     {"send", cli_send, "DICOM files to a PACS"},
+    {"fetch", cli_fetch, "DICOM series from a PACS"},
+    {"listen", cli_listen, "receive DICOM and start studies"},
     {"bench", cli_bench, "this machine's speed on the kernels"},
 };
 

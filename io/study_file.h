@@ -56,6 +56,7 @@ typedef struct iso_study_file {
 	char deidentify[PATH_MAX]; /* file with the key; "" = as it is */
 	iso_dicom_subject dicom;   /* what all subjects share */
 	char pacs[300];            /* "" = not sent */
+	char pacs_config[PATH_MAX];
 } iso_study_file;
 
 /* Unknown keys, missing ones and values out of range: ISO_BAD_INPUT with the line where it is known. */

@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 
-#include "isotrace/progress.h"
 #include "isotrace/volume.h"
 
 #ifdef __cplusplus
@@ -67,8 +66,7 @@ typedef struct iso_dicom_options {
 
 typedef struct iso_dicom_written {
 	size_t files;
-	double
-	    largest_step; /* of a stored value, in the volume's unit; 0 = all are 0. Every voxel is within half of it */
+	double largest_step; /* of a stored value, in the volume's unit: voxels are within half of it; 0: all are 0 */
 } iso_dicom_written;
 
 /* Writes the volume as a series into directory, which appears whole or not at all and replaces an existing one: PET
@@ -86,22 +84,6 @@ iso_status iso_dicom_write_images(const char *directory, const iso_volume *volum
  * that cannot be found (encapsulated documents, burned-in text): ISO_BAD_INPUT. files may be NULL. Described in docs/dicom.md. */
 iso_status iso_dicom_deidentify(const char *from, const char *to, const iso_dicom_key *key, size_t *files,
 				iso_error *err);
-
-typedef struct iso_pacs {
-	char ae_title[17], host[256];
-	unsigned port;
-	char own_ae_title[17]; /* "ISOTRACE" */
-	double timeout_s;      /* for connecting and for each answer; 30 unless changed */
-} iso_pacs;
-/* Parses "AET@HOST:PORT": ISO_BAD_USAGE when it is not that. */
-iso_status iso_pacs_parse(const char *text, iso_pacs *pacs, iso_error *err);
-
-/* C-ECHO, then C-STORE of every DICOM file below a path (file or folder, in the order of the names), on one
- * association. What is no DICOM file is skipped and noted. All stored: ISO_OK; some: ISO_PARTIAL with the first failure in err;
- * no connection or none stored: ISO_IO. stored and failed may be NULL. DCMTK, which does this, keeps its log level and
- * its timeouts for the whole process: they are set here. */
-iso_status iso_dicom_send(const char *path, const iso_pacs *pacs, const iso_progress *progress, size_t *stored,
-			  size_t *failed, iso_error *err);
 
 #ifdef __cplusplus
 }
