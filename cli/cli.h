@@ -14,6 +14,7 @@
 int cli_bench(int argc, char **argv);
 int cli_calibrate(int argc, char **argv);
 int cli_convert(int argc, char **argv);
+int cli_deidentify(int argc, char **argv);
 int cli_dicom(int argc, char **argv);
 int cli_fetch(int argc, char **argv);
 int cli_info(int argc, char **argv);

@@ -7,8 +7,9 @@
 #include "core/error.h"
 
 typedef struct {
-	const char *volume, *dose, *output;
+	const char *volume, *dose, *output, *key;
 	iso_dicom_subject subject;
+	iso_dicom_options options;
 	bool json, quiet;
 } arguments;
 
@@ -39,6 +40,9 @@ static const struct {
     {266, "manufacturer", FIELD(manufacturer)},
 };
 #define SERIES_NUMBER 300
+#define REAL_WORLD    303
+#define DEIDENTIFY    302
+#define SLOPE         301
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -62,6 +66,13 @@ static error_t parse(int key, char *text, struct argp_state *state)
 			argp_error(state, "%s; %s", err.message, err.remedy);
 		a->subject.series_number = (unsigned)number;
 		break;
+	case REAL_WORLD: a->options.real_world_values = true; break;
+	case DEIDENTIFY: a->key = text; break;
+	case SLOPE:
+		if (strcmp(text, "slice") != 0 && strcmp(text, "series") != 0)
+			argp_error(state, "--slope is slice or series, not '%s'", text);
+		a->options.slope = strcmp(text, "series") == 0 ? ISO_DICOM_SLOPE_SERIES : ISO_DICOM_SLOPE_SLICE;
+		break;
 	case ARGP_KEY_ARG:
 		if (a->volume) argp_error(state, "one VOLUME, please: '%s' is too many", text);
 		a->volume = text;
@@ -69,6 +80,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!a->volume) argp_error(state, "which volume is to be written as DICOM?");
 		if (!a->output) argp_error(state, "-o DIR says where to write the series");
+		if (a->options.real_world_values && !a->dose)
+			argp_error(state, "--real-world-values needs the injected activity: --dose");
 		if (!a->subject.patient_id[0]) argp_error(state, "--patient-id says whose images these are");
 		break;
 	default: return ARGP_ERR_UNKNOWN;
@@ -100,6 +113,17 @@ static const struct argp_option options[] = {
     {"institution", 265, "TEXT", 0, "Where it was scanned", 2},
     {"manufacturer", 266, "TEXT", 0, "Who made the scanner", 2},
     {NULL, 0, NULL, 0, "Output:", 3},
+    {"slope", SLOPE, "slice|series", 0,
+     "One RescaleSlope per slice, which stores quiet slices as finely as loud ones, or one for the whole series, which "
+     "some readers need [slice]",
+     3},
+    {"real-world-values", REAL_WORLD, NULL, 0,
+     "Also write an object that maps the stored values to %/g, for readers that do not look for it in the images; "
+     "needs "
+     "--dose",
+     3},
+    {"deidentify", DEIDENTIFY, "KEYFILE", 0,
+     "Take the identities out; KEYFILE holds the secret, as of isotrace deidentify --key", 3},
     {"json", 'j', NULL, 0, "Print what was written as JSON", 3},
     {"quiet", 'q', NULL, 0, "Print nothing but errors", 3},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -109,7 +133,8 @@ static const struct argp argp = {
     options,
     parse,
     "VOLUME.nii.gz",
-    "Writes a volume in Bq/mL as a DICOM PET series: one file per slice and frame, with all that SUV needs.\v"
+    "Writes a volume in Bq/mL as a DICOM series with all that SUV and %ID/g need: PET as one file per slice and frame, "
+    "SPECT as one NM file (RECON TOMO) per frame.\v"
     "Example: isotrace dicom scan.nii.gz --dose dose.yaml --patient-id M01 --species mouse --sex F -o dicom/M01\n\n"
     "The volume must be calibrated, decay-corrected to the start of its scan, and have its absolute start. All times "
     "in the "
@@ -139,6 +164,23 @@ static iso_status read_dose(const arguments *a, const iso_volume *volume, iso_di
 	return ISO_OK;
 }
 
+static void print_written(const arguments *a, const iso_volume *volume, const iso_dicom_written *written, bool suv)
+{
+	const bool spect = volume->acquisition.modality == ISO_MODALITY_SPECT;
+	if (!a->quiet && !suv)
+		fputs(a->dose ? "isotrace: the dose file has no body mass: the files have no SUV\n"
+			      : "isotrace: no --dose: the files have no SUV\n",
+		      stderr);
+	if (a->json)
+		printf("{\"files\": %zu, \"modality\": \"%s\", \"suv\": %s, \"slope\": \"%s\", "
+		       "\"largest_step_bq_per_ml\": %.10g}\n",
+		       written->files, spect ? "NM" : "PT", suv ? "true" : "false",
+		       a->options.slope == ISO_DICOM_SLOPE_SERIES ? "series" : "slice", written->largest_step);
+	else if (!a->quiet)
+		printf("%zu DICOM files in %s, in steps of at most %.3g Bq/mL\n", written->files, a->output,
+		       written->largest_step);
+}
+
 int cli_dicom(int argc, char **argv)
 {
 	arguments a = {.subject = iso_dicom_subject_unknown()};
@@ -146,21 +188,16 @@ int cli_dicom(int argc, char **argv)
 	iso_error err;
 	iso_volume *volume = NULL;
 	iso_dicom_dose dose;
-	size_t files = 0;
-	iso_status status = iso_volume_read(a.volume, &volume, &err);
+	iso_dicom_written written;
+	iso_dicom_key key;
+	a.options.deidentify = a.key ? &key : NULL;
+	iso_status status = a.key ? iso_dicom_key_read(a.key, &key, &err) : ISO_OK;
+	if (status == ISO_OK) status = iso_volume_read(a.volume, &volume, &err);
 	if (status == ISO_OK && a.dose) status = read_dose(&a, volume, &dose, &err);
 	if (status == ISO_OK)
-		status = iso_dicom_write_pet(a.output, volume, a.dose ? &dose : NULL, &a.subject, &files, &err);
+		status = iso_dicom_write_images(a.output, volume, a.dose ? &dose : NULL, &a.subject, &a.options,
+						&written, &err);
+	if (status == ISO_OK) print_written(&a, volume, &written, a.dose && dose.body_mass_g > 0);
 	iso_volume_free(volume);
-	if (status != ISO_OK) return cli_fail(&err);
-	const bool suv = a.dose && dose.body_mass_g > 0;
-	if (!a.quiet && !suv)
-		fputs(a.dose ? "isotrace: the dose file has no body mass: the files have no SUV\n"
-			     : "isotrace: no --dose: the files have no SUV\n",
-		      stderr);
-	if (a.json)
-		printf("{\"files\": %zu, \"suv\": %s}\n", files, suv ? "true" : "false");
-	else if (!a.quiet)
-		printf("%zu DICOM files in %s\n", files, a.output);
-	return 0;
+	return status == ISO_OK ? 0 : cli_fail(&err);
 }

@@ -57,6 +57,28 @@ void iso_hash_end(iso_hash *hash, char hex[65])
 	for (size_t i = 0; i < sizeof digest; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
+void iso_hash_keyed(const void *key, size_t key_size, const void *bytes, size_t size, char hex[65])
+{
+	uint8_t block[SHA256_BLOCK_LENGTH] = {0}, pad[sizeof block], digest[SHA256_DIGEST_LENGTH];
+	iso_hash hash;
+	if (key_size > sizeof block) {
+		iso_hash_begin(&hash);
+		iso_hash_bytes(&hash, key, key_size);
+		SHA256Final(block, &hash.context);
+	} else
+		memcpy(block, key, key_size);
+	for (size_t i = 0; i < sizeof pad; i++) pad[i] = block[i] ^ 0x36;
+	iso_hash_begin(&hash);
+	iso_hash_bytes(&hash, pad, sizeof pad);
+	iso_hash_bytes(&hash, bytes, size);
+	SHA256Final(digest, &hash.context);
+	for (size_t i = 0; i < sizeof pad; i++) pad[i] = block[i] ^ 0x5c;
+	iso_hash_begin(&hash);
+	iso_hash_bytes(&hash, pad, sizeof pad);
+	iso_hash_bytes(&hash, digest, sizeof digest);
+	iso_hash_end(&hash, hex);
+}
+
 iso_status iso_hash_file(const char *path, char hex[65], iso_error *err)
 {
 	FILE *file;

@@ -11,6 +11,10 @@
 #include "isotrace/image.h"
 #include "isotrace/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct iso_hash {
 	SHA2_CTX context;
 } iso_hash;
@@ -23,6 +27,12 @@ void iso_hash_u64(iso_hash *hash, uint64_t value);
 void iso_hash_grid(iso_hash *hash, const iso_grid *grid);
 void iso_hash_end(iso_hash *hash, char hex[65]);
 
+/* HMAC-SHA-256 (RFC 2104): what only those can work out who have the key. */
+void iso_hash_keyed(const void *key, size_t key_size, const void *bytes, size_t size, char hex[65]);
+
 iso_status iso_hash_file(const char *path, char hex[65], iso_error *err);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -8,6 +8,10 @@
 #include "core/hash.h"
 #include "isotrace/dicom.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* "2.25." and the decimal digits of a UUID (version 8) made from the first 128 bits of a SHA-256 in hex. */
 void iso_dicom_uid(const char hex[65], char uid[65]);
 
@@ -27,4 +31,7 @@ void iso_dicom_hash_corrections(iso_hash *hash, const iso_corrections *done);
 void iso_dicom_hash_dose(iso_hash *hash, const iso_dicom_dose *dose);
 void iso_dicom_hash_grid(iso_hash *hash, const iso_grid *grid);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -53,8 +53,9 @@ typedef struct iso_study_file {
 	char labels[PATH_MAX], mu[PATH_MAX]; /* for rows that name none; "" = none */
 
 	bool write_dicom;
-	iso_dicom_subject dicom; /* what all subjects share */
-	char pacs[300];          /* "" = not sent */
+	char deidentify[PATH_MAX]; /* file with the key; "" = as it is */
+	iso_dicom_subject dicom;   /* what all subjects share */
+	char pacs[300];            /* "" = not sent */
 	char pacs_config[PATH_MAX];
 } iso_study_file;
 

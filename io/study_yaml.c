@@ -41,7 +41,7 @@ typedef struct raw_organs {
 typedef struct raw_dicom {
 	bool *write;
 	char *species, *strain, *study_description, *responsible_person, *responsible_organisation, *institution,
-	    *manufacturer, *position;
+	    *manufacturer, *position, *deidentify;
 } raw_dicom;
 
 typedef struct raw_study {
@@ -120,6 +120,7 @@ static const cyaml_schema_field_t dicom_fields[] = {
     OPTIONAL_TEXT("institution", raw_dicom, institution),
     OPTIONAL_TEXT("manufacturer", raw_dicom, manufacturer),
     OPTIONAL_TEXT("position", raw_dicom, position),
+    OPTIONAL_TEXT("deidentify", raw_dicom, deidentify),
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t study_fields[] = {
@@ -386,6 +387,7 @@ static iso_status read_dicom(iso_study_file *study, const raw_dicom *raw, iso_er
 	iso_dicom_subject *to = &study->dicom;
 	*to = iso_dicom_subject_unknown();
 	study->write_dicom = raw->write ? *raw->write : true;
+	CHECK(copy_path(study, "dicom.deidentify", raw->deidentify, study->deidentify, err));
 	CHECK(copy_text(study, "dicom.species", raw->species, to->species, sizeof to->species, err));
 	CHECK(copy_text(study, "dicom.strain", raw->strain, to->strain, sizeof to->strain, err));
 	CHECK(copy_text(study, "dicom.study_description", raw->study_description, to->study_description,

@@ -177,6 +177,7 @@ static iso_status check_study(const iso_study_file *study, const char *pacs, con
 {
 	iso_pacs_file pacs_file = {.pacs = NULL};
 	iso_pacs chosen;
+	iso_dicom_key key;
 	iso_organ *organs = NULL;
 	iso_frame *frames = NULL;
 	size_t count = 0;
@@ -188,6 +189,7 @@ static iso_status check_study(const iso_study_file *study, const char *pacs, con
 	if (pacs && !study->write_dicom)
 		return iso_fail(err, ISO_BAD_USAGE, study->path, "remove dicom.write: false",
 				"a PACS to send to, but the study writes no DICOM");
+	if (study->deidentify[0]) ISO_TRY(iso_dicom_key_read(study->deidentify, &key, err));
 	ISO_TRY(iso_organ_table_read(study->organ_table, &organs, &count, err));
 	free(organs);
 	if (study->frames[0]) ISO_TRY(iso_frame_table_read(study->frames, &frames, &count, err));

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/events.h"
+#include "core/hash.h"
 #include "core/output.h"
 #include "isotrace/isotrace.h"
 #include "study/internal.h"
@@ -234,6 +235,28 @@ static bool writes_dicom(const iso_job *job)
 	return job->study->write_dicom;
 }
 
+/* Names of people and places decide whether the step is done again, but do not stand in the record: their digest does. The key of the
+ * de-identification is told by what it makes of a fixed text. */
+static iso_status describe_names(const iso_job *job, json_t *facts, iso_error *err)
+{
+	const iso_dicom_subject *shared = &job->study->dicom;
+	char hex[65];
+	iso_hash hash;
+	iso_hash_begin(&hash);
+	iso_hash_text(&hash, shared->responsible_person);
+	iso_hash_text(&hash, shared->responsible_organisation);
+	iso_hash_text(&hash, shared->institution);
+	iso_hash_end(&hash, hex);
+	ISO_TRY(iso_fact_text(facts, "names_sha256", hex, err));
+	if (!job->study->deidentify[0]) return ISO_OK;
+	static const char text[] = "isotrace run";
+	iso_dicom_key key;
+	ISO_TRY(iso_dicom_key_read(job->study->deidentify, &key, err));
+	iso_hash_keyed(key.bytes, key.size, text, sizeof text, hex);
+	hex[16] = '\0';
+	return iso_fact_text(facts, "deidentify_key", hex, err);
+}
+
 static iso_status describe_dicom(iso_job *job, json_t *facts, iso_error *err)
 {
 	const iso_dicom_subject *shared = &job->study->dicom;
@@ -243,13 +266,11 @@ static iso_status describe_dicom(iso_job *job, json_t *facts, iso_error *err)
 	ISO_TRY(iso_fact_text(facts, "sex", job->row->sex, err));
 	ISO_TRY(iso_fact_text(facts, "species", shared->species, err));
 	ISO_TRY(iso_fact_text(facts, "strain", shared->strain, err));
-	ISO_TRY(iso_fact_text(facts, "responsible_person", shared->responsible_person, err));
-	ISO_TRY(iso_fact_text(facts, "responsible_organisation", shared->responsible_organisation, err));
 	ISO_TRY(iso_fact_text(facts, "study_name", job->study->name, err));
 	ISO_TRY(iso_fact_text(facts, "study_description", shared->study_description, err));
-	ISO_TRY(iso_fact_text(facts, "institution", shared->institution, err));
 	ISO_TRY(iso_fact_text(facts, "manufacturer", shared->manufacturer, err));
-	return iso_fact_text(facts, "position", shared->position, err);
+	ISO_TRY(iso_fact_text(facts, "position", shared->position, err));
+	return describe_names(job, facts, err);
 }
 
 /* What the DICOM files need of the dose. */
@@ -268,6 +289,7 @@ static iso_status run_dicom(iso_job *job, const json_t *facts, iso_error *err)
 	(void)facts;
 	char path[PATH_MAX];
 	iso_dicom_dose dose;
+	iso_dicom_key key;
 	iso_volume *volume = NULL;
 	iso_dicom_subject subject = job->study->dicom;
 	/* All scans of one animal in one study of the PACS. */
@@ -279,8 +301,10 @@ static iso_status run_dicom(iso_job *job, const json_t *facts, iso_error *err)
 		snprintf(subject.study_description, sizeof subject.study_description, "%s", job->study->name);
 	ISO_TRY(iso_path_join(job->folder, DICOM, path, err));
 	ISO_TRY(dicom_dose(job, &dose, err));
+	if (job->study->deidentify[0]) ISO_TRY(iso_dicom_key_read(job->study->deidentify, &key, err));
 	ISO_TRY(read_volume(job, &volume, err));
-	const iso_status status = iso_dicom_write_pet(path, volume, &dose, &subject, NULL, err);
+	const iso_dicom_options options = {.deidentify = job->study->deidentify[0] ? &key : NULL};
+	const iso_status status = iso_dicom_write_images(path, volume, &dose, &subject, &options, NULL, err);
 	iso_volume_free(volume);
 	return status;
 }

@@ -2,6 +2,8 @@
 #ifndef ISOTRACE_DICOM_H
 #define ISOTRACE_DICOM_H
 
+#include <stdbool.h>
+
 #include "isotrace/volume.h"
 
 #ifdef __cplusplus
@@ -39,13 +41,49 @@ typedef struct iso_dicom_dose {
 	char route[32];     /* "intravenous", "intraperitoneal", "subcutaneous", "intratumoral", free text, or "" */
 } iso_dicom_dose;
 
-/* Writes the volume as a PET Image Storage series (one file per slice and frame) into directory, which appears whole
- * or not at all and replaces an existing one. Requires Bq/mL, a known start of the acquisition, a positron emitter of
- * the nuclide table and decay correction to the start of the acquisition: else ISO_BAD_INPUT. dose may be NULL: the files
- * then have images but no SUV. The same input gives the same files, UIDs included. files (may be NULL) receives
- * their number. Described in docs/dicom.md. */
-iso_status iso_dicom_write_pet(const char *directory, const iso_volume *volume, const iso_dicom_dose *dose,
-			       const iso_dicom_subject *subject, size_t *files, iso_error *err);
+/* How finely values are stored in 16 bits. */
+typedef enum iso_dicom_slope {
+	ISO_DICOM_SLOPE_SLICE = 0, /* each slice its own slope (an NM file has one slope: each frame its own) */
+	ISO_DICOM_SLOPE_SERIES     /* one for all, as some readers need: quiet slices are stored coarser */
+} iso_dicom_slope;
+
+/* The secret by which de-identified UIDs, pseudonyms and dates follow from the real ones: with the same key the same patient
+ * is the same again. Whoever has the key can test a guess; without it nothing can be worked back. */
+typedef struct iso_dicom_key {
+	unsigned char bytes[1024];
+	size_t size;
+} iso_dicom_key;
+/* The content of a file, without white space at its end: 16 to 1024 bytes, else ISO_BAD_INPUT. */
+iso_status iso_dicom_key_read(const char *path, iso_dicom_key *key, iso_error *err);
+
+typedef struct iso_dicom_options {
+	iso_dicom_slope slope;
+	const iso_dicom_key *deidentify; /* NULL = as it is */
+	/* One more file, Real World Value Mapping Storage: what maps the stored values to %/g also stands in the images, but not every
+	 * reader looks there. Needs a dose. */
+	bool real_world_values;
+} iso_dicom_options;
+
+typedef struct iso_dicom_written {
+	size_t files;
+	double largest_step; /* of a stored value, in the volume's unit: voxels are within half of it; 0: all are 0 */
+} iso_dicom_written;
+
+/* Writes the volume as a series into directory, which appears whole or not at all and replaces an existing one: PET
+ * Image Storage, one file per slice and frame, or, for SPECT, NM Image Storage (RECON TOMO), one file per frame. Requires
+ * Bq/mL, a known start of the acquisition, a nuclide of the table (for PET: a positron emitter) and decay correction to the
+ * start of the acquisition: else ISO_BAD_INPUT. dose may be NULL: the files then have images but no SUV; options NULL: the
+ * defaults. The same input and options give the same files, UIDs included. Described in docs/dicom.md. */
+iso_status iso_dicom_write_images(const char *directory, const iso_volume *volume, const iso_dicom_dose *dose,
+				  const iso_dicom_subject *subject, const iso_dicom_options *options,
+				  iso_dicom_written *written, iso_error *err);
+
+/* De-identifies every file below `from` (a file or a folder) into the folder `to`, as 000001.dcm and so on in the order of the names:
+ * Basic Application Level Confidentiality Profile of DICOM PS3.15, dates moved by days of the patient's own, UIDs replaced, sex,
+ * age, size and weight kept. `to` appears whole or not at all. What is no DICOM file, is de-identified already, or may hold names
+ * that cannot be found (encapsulated documents, burned-in text): ISO_BAD_INPUT. files may be NULL. Described in docs/dicom.md. */
+iso_status iso_dicom_deidentify(const char *from, const char *to, const iso_dicom_key *key, size_t *files,
+				iso_error *err);
 
 #ifdef __cplusplus
 }

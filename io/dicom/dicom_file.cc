@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "io/dicom/deidentify.h"
 #include "io/dicom/shim.h"
 
 #include "dcmtk/dcmdata/dcostrmb.h"
@@ -15,6 +16,7 @@ struct iso_dcm {
 	std::vector<DcmItem *> open; // the items that were begun, innermost last; the first is the dataset
 	iso_status status = ISO_OK;
 	char message[256] = "";
+	const iso_dicom_key *key = nullptr; // to be de-identified with
 };
 
 namespace
@@ -103,6 +105,16 @@ void iso_dcm_begin(iso_dcm *dcm, uint32_t tag)
 	});
 }
 
+void iso_dcm_begin_next(iso_dcm *dcm, uint32_t tag)
+{
+	act(dcm, tag, [&](DcmItem *item) {
+		DcmItem *fresh = nullptr;
+		const OFCondition done = item->findOrCreateSequenceItem(key_of(tag), fresh, -2 /* appended */);
+		if (done.good()) dcm->open.push_back(fresh);
+		return done;
+	});
+}
+
 void iso_dcm_end(iso_dcm *dcm)
 {
 	if (dcm->status == ISO_OK && dcm->open.size() > 1) dcm->open.pop_back();
@@ -113,37 +125,49 @@ void iso_dcm_empty_sequence(iso_dcm *dcm, uint32_t tag)
 	act(dcm, tag, [&](DcmItem *item) { return item->insertEmptyElement(key_of(tag), OFTrue); });
 }
 
+void iso_dcm_deidentify(iso_dcm *dcm, const iso_dicom_key *key)
+{
+	dcm->key = key;
+}
+
+// Into memory and from there to the disk: DCMTK's own file stream does not notice a disk that is full at the end.
+iso_status iso_write_dicom(DcmFileFormat &file, E_TransferSyntax syntax, const char *path, const char *shown,
+			   iso_error *err)
+{
+	OFCondition done = file.validateMetaInfo(syntax);
+	std::vector<char> bytes;
+	if (done.good()) {
+		bytes.resize(file.calcElementLength(syntax, EET_ExplicitLength) + size_t{8192});
+		DcmOutputBufferStream stream(bytes.data(), static_cast<offile_off_t>(bytes.size()));
+		file.transferInit();
+		done = file.write(stream, syntax, EET_ExplicitLength, nullptr);
+		file.transferEnd();
+		void *start = nullptr;
+		offile_off_t length = 0;
+		stream.flushBuffer(start, length);
+		bytes.resize(static_cast<size_t>(length));
+	}
+	if (done.bad()) return iso_fail(err, ISO_IO, shown, "report this", "cannot encode as DICOM: %s", done.text());
+	std::FILE *out = std::fopen(path, "wb");
+	if (!out) return iso_fail_errno(err, shown, "cannot create");
+	bool good = std::fwrite(bytes.data(), 1, bytes.size(), out) == bytes.size() && std::fflush(out) == 0;
+	int saved = errno;
+	if (std::fclose(out) != 0) {
+		if (good) saved = errno;
+		good = false;
+	}
+	errno = saved;
+	return good ? ISO_OK : iso_fail_errno(err, shown, "cannot write");
+}
+
 iso_status iso_dcm_save(iso_dcm *dcm, const char *path, const char *shown, iso_error *err)
 {
 	if (dcm->status == ISO_NO_MEMORY) return iso_fail_memory(err, "DICOM", 0);
 	if (dcm->status != ISO_OK) return iso_fail(err, dcm->status, shown, "correct the value", "%s", dcm->message);
-	// Into memory and from there to the disk: DCMTK's own file stream does not notice a disk that is full at the end.
 	return iso_guard(err, [&] {
-		const E_TransferSyntax syntax = EXS_LittleEndianExplicit;
-		OFCondition done = dcm->file.validateMetaInfo(syntax);
-		std::vector<char> bytes;
-		if (done.good()) {
-			bytes.resize(dcm->file.calcElementLength(syntax, EET_ExplicitLength) + size_t{8192});
-			DcmOutputBufferStream stream(bytes.data(), static_cast<offile_off_t>(bytes.size()));
-			dcm->file.transferInit();
-			done = dcm->file.write(stream, syntax, EET_ExplicitLength, nullptr);
-			dcm->file.transferEnd();
-			void *start = nullptr;
-			offile_off_t length = 0;
-			stream.flushBuffer(start, length);
-			bytes.resize(static_cast<size_t>(length));
-		}
-		if (done.bad())
-			return iso_fail(err, ISO_IO, shown, "report this", "cannot encode as DICOM: %s", done.text());
-		std::FILE *file = std::fopen(path, "wb");
-		if (!file) return iso_fail_errno(err, shown, "cannot create");
-		bool good = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size() && std::fflush(file) == 0;
-		int saved = errno;
-		if (std::fclose(file) != 0) {
-			if (good) saved = errno;
-			good = false;
-		}
-		errno = saved;
-		return good ? ISO_OK : iso_fail_errno(err, shown, "cannot write");
+		if (!dcm->key) return iso_write_dicom(dcm->file, EXS_LittleEndianExplicit, path, shown, err);
+		DcmFileFormat copy(dcm->file.getDataset());
+		const iso_status status = iso_deidentify_dataset(*copy.getDataset(), *dcm->key, shown, err);
+		return status == ISO_OK ? iso_write_dicom(copy, EXS_LittleEndianExplicit, path, shown, err) : status;
 	});
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "isotrace/status.h"
+#include "isotrace/dicom.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,8 +30,13 @@ void iso_dcm_pixels(iso_dcm *dcm, const int16_t *pixels, size_t count);
 
 /* A sequence with one item, which stays open until iso_dcm_end; or with none. */
 void iso_dcm_begin(iso_dcm *dcm, uint32_t tag);
+/* One more item of that sequence, which stays open likewise. */
+void iso_dcm_begin_next(iso_dcm *dcm, uint32_t tag);
 void iso_dcm_end(iso_dcm *dcm);
 void iso_dcm_empty_sequence(iso_dcm *dcm, uint32_t tag);
+
+/* What is saved from now on is de-identified on its way out. The key is not copied. */
+void iso_dcm_deidentify(iso_dcm *dcm, const iso_dicom_key *key);
 
 /* Writes it as Explicit VR Little Endian. Can be called again after changes. Errors name `shown`. */
 iso_status iso_dcm_save(iso_dcm *dcm, const char *path, const char *shown, iso_error *err);

@@ -34,4 +34,8 @@ template <typename Body> iso_status iso_guard(iso_error *err, Body body) noexcep
 	}
 }
 
+// Writes a file through memory (dicom_file.cc); errors name `shown`.
+iso_status iso_write_dicom(DcmFileFormat &file, E_TransferSyntax syntax, const char *path, const char *shown,
+			   iso_error *err);
+
 #endif

@@ -38,6 +38,20 @@ static void vectors(void)
 	CU_ASSERT_STRING_EQUAL(hex, million_hash);
 }
 
+/* RFC 4231, test cases 1, 2 and 6: a short key, a shorter one, one longer than a block. */
+static void keyed(void)
+{
+	char hex[65], twenty[20], long_key[131];
+	memset(twenty, 0x0b, sizeof twenty);
+	iso_hash_keyed(twenty, sizeof twenty, "Hi There", 8, hex);
+	CU_ASSERT_STRING_EQUAL(hex, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+	iso_hash_keyed("Jefe", 4, "what do ya want for nothing?", 28, hex);
+	CU_ASSERT_STRING_EQUAL(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	memset(long_key, 0xaa, sizeof long_key);
+	iso_hash_keyed(long_key, sizeof long_key, "Test Using Larger Than Block-Size Key - Hash Key First", 54, hex);
+	CU_ASSERT_STRING_EQUAL(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 static void files(void)
 {
 	iso_error err;
@@ -92,6 +106,7 @@ static void values(void)
 
 static const iso_test tests[] = {
     {"the published vectors", vectors},
+    {"the published vectors of keyed hashes", keyed},
     {"a file's hash is that of its bytes", files},
     {"texts and numbers are told apart, -0 and every NAN are not", values},
 };

@@ -76,6 +76,7 @@ def verbs(out):
         "quant": ["quant", given("v.nii.gz"), "-q", "--organs", given("labels.nii.gz"), "--organ-table",
                   given("organs.csv"), "--dose", given("dose.yaml"), "-o", to("quant")],
         "dicom": ["dicom", given("v.nii.gz"), "-q", "--dose", given("dose.yaml"), "-p", "A", "-o", to("series")],
+        "deidentify": ["deidentify", given("real"), "-q", "--key", given("key"), "-o", to("public")],
         "run": ["run", given("study.yaml"), "-q", "-o", to("study"), "--threads", "2"],
     }
 
@@ -151,7 +152,7 @@ def no_folder(verb):
     code, message = call(verbs(inside)[verb])
     check_failure(verb, out, code, message, "a file in place of the folder")
     assert os.listdir(out) == ["file"]
-    if verb not in ("quant", "run", "dicom"):  # these make their folder with its parents
+    if verb not in ("quant", "run", "dicom", "deidentify"):  # these make their folder with its parents
         code, message = call(verbs(os.path.join(out, "absent"))[verb])
         check_failure(verb, out, code, message, "no folder")
         assert os.listdir(out) == ["file"]
@@ -219,6 +220,10 @@ def prepare():
     out = base
     code, message = call(verbs(out)["recon"])
     assert code == 0, message
+    code, message = call(["dicom", given("v.nii.gz"), "-q", "-p", "A", "-o", given("real")])
+    assert code == 0, message
+    with open(given("key"), "w") as file:
+        file.write("a secret of the tests")
     for verb in verbs(""):
         out = tempfile.mkdtemp(dir=base)
         code, message = call(verbs(out)[verb])

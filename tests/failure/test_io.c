@@ -176,10 +176,11 @@ static iso_status write_dicom(const char *folder, iso_error *err)
 {
 	const iso_dicom_dose dose = {
 	    .injected_bq = 7e6, .injection_utc_s = given_volume->acquisition.injection_utc_s, .body_mass_g = 20};
+	const iso_dicom_options options = {.real_world_values = true};
 	iso_dicom_subject subject = iso_dicom_subject_unknown();
 	strcpy(subject.patient_id, "M01");
 	strcpy(subject.species, "mouse");
-	return iso_dicom_write_pet(in(folder, "series"), given_volume, &dose, &subject, NULL, err);
+	return iso_dicom_write_images(in(folder, "series"), given_volume, &dose, &subject, &options, NULL, err);
 }
 
 static void dicom(void)
@@ -187,7 +188,31 @@ static void dicom(void)
 	iso_error err;
 	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
 	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
+	given_volume->acquisition.modality = ISO_MODALITY_SPECT;
+	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
 	iso_volume_free(given_volume);
+}
+
+static char key_path[PATH_MAX], series_path[PATH_MAX];
+
+static iso_status hide(const char *folder, iso_error *err)
+{
+	iso_dicom_key key;
+	const iso_status status = iso_dicom_key_read(key_path, &key, err);
+	return status != ISO_OK ? status : iso_dicom_deidentify(series_path, in(folder, "public"), &key, NULL, err);
+}
+
+static void deidentify(void)
+{
+	iso_error err;
+	static const char secret[] = "a secret of the tests";
+	snprintf(key_path, sizeof key_path, "%s", iso_test_path("key"));
+	snprintf(series_path, sizeof series_path, "%s", iso_test_path("series"));
+	ISO_ASSERT_OK(iso_output_write(key_path, secret, sizeof secret, &err), err);
+	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
+	ISO_ASSERT_OK(write_dicom(iso_test_folder(), &err), err);
+	iso_volume_free(given_volume);
+	iso_fail_every_allocation(&(iso_scenario){.run = hide, .max_runs = 200});
 }
 
 /* Three slices of 4 x 5 pixels. */
@@ -353,6 +378,7 @@ static const iso_test tests[] = {
     {"PETLINK export", petlink},
     {"SAFIR export", safir},
     {"DICOM series", dicom},
+    {"DICOM without identities", deidentify},
     {"PACS configuration and queue", pacs},
 };
 ISO_TEST_MAIN("memory, io", tests)

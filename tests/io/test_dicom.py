@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from volumes import (CU64_HALF_LIFE_S, F18_HALF_LIFE_S, Skip, find, isotrace, run, write_dose, write_volume)
+from volumes import CU64_HALF_LIFE_S, F18_HALF_LIFE_S, check_valid, isotrace, run, spect, write_dose, write_volume
 
 
 def series(folder):
@@ -141,12 +141,102 @@ def test_dynamic(folder):
         assert abs(mean * float(image.DecayFactor) - 1) < 1e-8
 
 
-def test_validator(folder):
-    """dciodvfy finds no error, whatever is stated about the subject"""
+def test_times(folder):
+    """SUV is right whatever lies between injection and scan: midnight, two weeks, twenty seconds, a change of the clocks"""
     import numpy
-    dciodvfy = find("dciodvfy")
-    if not dciodvfy:
-        raise Skip("no dciodvfy")
+    concentration = 5000.0
+    zones = ("2026-03-29T01:30:00+01:00", "2026-03-29T03:30:00+02:00")  # the clocks go forward in between: one hour
+    cases = [("Cu-64", CU64_HALF_LIFE_S, "2026-03-14T23:20:00Z", "2026-03-15T00:10:00Z", 3000, 600),
+             ("Zr-89", 78.41 * 3600, "2026-02-22T09:00:00Z", "2026-03-08T09:00:00Z", 14 * 86400, 1800),
+             ("O-15", 2.041 * 60, "2026-03-14T11:59:50.25Z", "2026-03-14T12:00:10.75Z", 20.5, 5),
+             ("F-18", F18_HALF_LIFE_S, *zones, 3600, 600)]
+    for case, (nuclide, half_life_s, injected, started, elapsed_s, duration_s) in enumerate(cases):
+        place = f"{folder}/{case}"
+        os.mkdir(place)
+
+        def start(sidecar, started=started):
+            sidecar["isotrace"]["acquisition"]["start_utc"] = started
+        image = make(place, numpy.full((1, 1, 2, 2), concentration), dose=dict(nuclide=nuclide, injection=injected),
+                     nuclide=nuclide, half_life_s=half_life_s, frames=((0, duration_s),), change=start)[0]
+        expected = concentration * 21.3 / (7.4e6 * 2 ** (-elapsed_s / half_life_s))
+        # Half a step, and ten digits of DS in the dose, the half-life and the mass: the exponent has at most 4.3 half-lives.
+        assert numpy.all(abs(suv(image) - expected) <= expected * (0.5 / 32767 + 1e-8)), (nuclide, suv(image), expected)
+        # A frame of five seconds of O-15 has its reference before its middle: D/2 - lambda D^2/24, worked out here.
+        rate = math.log(2) / half_life_s
+        mean = -math.expm1(-rate * duration_s) / (rate * duration_s)
+        assert abs(float(image.FrameReferenceTime) / 1000 + math.log(mean) / rate) < 1e-5 * duration_s
+
+
+def test_slopes(folder):
+    """--slope series writes one slope, and the step that the program states holds for every voxel"""
+    import json
+
+    import numpy
+    random = numpy.random.default_rng(2)
+    voxels = random.gamma(0.3, 1e4, (2, 4, 5, 6))
+    voxels[0, 1] *= 0.01
+    frames = ((0, 60), (60, 60))
+    identities = set()
+    for slope in ("slice", "series"):
+        images = make(folder, voxels, "--slope", slope, frames=frames)
+        out, _ = isotrace("dicom", folder + "/v.nii.gz", "--patient-id", "M01", "--slope", slope, "--json", "-o",
+                          folder + "/out", "-q")
+        said = json.loads(out)
+        slopes = [float(i.RescaleSlope) for i in images]
+        assert said["slope"] == slope and abs(said["largest_step_bq_per_ml"] - max(slopes)) < 1e-9 * max(slopes), said
+        assert (len(set(slopes)) == 1) == (slope == "series")
+        for index, image in enumerate(images):
+            plane = voxels.reshape(8, 5, 6)[index].astype(numpy.float32)
+            assert abs(image.pixel_array * slopes[index] - plane).max() <= slopes[index] * 0.5001
+            mapped = image.RealWorldValueMappingSequence[0].RealWorldValueSlope / slopes[index]
+            assert abs(mapped * 7.4e6 * 2 ** (-3600 / CU64_HALF_LIFE_S) / 100 - 1) < 1e-8
+        identities.add(images[0].SeriesInstanceUID)
+    assert len(identities) == 2  # other stored values, another series
+    isotrace("dicom", folder + "/v.nii.gz", "--patient-id", "M", "--slope", "voxel", "-o", folder + "/no", code=2)
+
+
+def test_real_world_values(folder):
+    """--real-world-values writes an object whose mappings give %ID/g for every image of PET and NM, by its own references"""
+    import numpy
+    import pydicom
+    voxels = numpy.random.default_rng(6).gamma(0.3, 1e4, (2, 3, 5, 6))
+    half_life_s = 6.0067 * 3600
+    cases = [("slice", 6, {}, CU64_HALF_LIFE_S), ("series", 1, {}, CU64_HALF_LIFE_S),
+             ("slice", 2, dict(nuclide="Tc-99m", change=spect, half_life_s=half_life_s), half_life_s)]
+    for slope, mappings, facts, half_life_s in cases:
+        write_volume(folder + "/v.nii.gz", voxels, frames=((0, 60), (60, 60)), **facts)
+        write_dose(folder + "/dose.yaml", nuclide=facts.get("nuclide", "Cu-64"))
+        command = ("dicom", folder + "/v.nii.gz", "--patient-id", "M01", "--slope", slope, "--real-world-values", "-o",
+                   folder + "/out")
+        isotrace(*command, code=2)  # no dose
+        isotrace(*command, "--dose", folder + "/dose.yaml", *MOUSE, "-q")
+        values = pydicom.dcmread(folder + "/out/real-world-values.dcm")
+        images = {i.SOPInstanceUID: i for i in map(pydicom.dcmread, glob.glob(folder + "/out/frame*.dcm"))}
+        assert len(values.ReferencedImageRealWorldValueMappingSequence) == mappings
+        left = 7.4e6 * 2 ** (-3600 / half_life_s)
+        seen = set()
+        for item in values.ReferencedImageRealWorldValueMappingSequence:
+            mapping = item.RealWorldValueMappingSequence[0]
+            assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "%/g"
+            for reference in item.ReferencedImageSequence:
+                image = images[reference.ReferencedSOPInstanceUID]
+                assert reference.ReferencedSOPClassUID == image.SOPClassUID
+                seen.add(image.SOPInstanceUID)
+                place = (image.InstanceNumber - 1,) if image.Modality == "NM" else divmod(image.InstanceNumber - 1, 3)
+                percent = image.pixel_array * mapping.RealWorldValueSlope + mapping.RealWorldValueIntercept
+                truth = voxels[place].astype(numpy.float32) * 100 / left
+                assert abs(percent - truth).max() <= mapping.RealWorldValueSlope * 0.5001
+        assert seen == set(images)
+        series = values.ReferencedSeriesSequence[0]
+        assert {r.ReferencedSOPInstanceUID for r in series.ReferencedInstanceSequence} == seen
+        assert {i.SeriesInstanceUID for i in images.values()} == {series.SeriesInstanceUID}
+        assert values.StudyInstanceUID == next(iter(images.values())).StudyInstanceUID
+        check_valid([folder + "/out/real-world-values.dcm"], "RealWorldValueMapping")
+
+
+def test_validator(folder):
+    """dciodvfy and dcentvfy find no error and warn of nothing unexplained, whatever is stated about the subject"""
+    import numpy
     one = numpy.ones((1, 2, 4, 5)) * 1234
     cases = [(one, MOUSE, {}), (one, (), {}), (one, ("--species", "human", "--patient-name", "Doe^Jane"), {}),
              (numpy.ones((3, 2, 4, 5)), ("--species", "rat"), {"frames": ((0, 10), (10, 20), (40, 5.5))}),
@@ -157,11 +247,7 @@ def test_validator(folder):
         make(place, voxels, *options, **facts)
         if case == 1:  # and without a dose
             isotrace("dicom", place + "/v.nii.gz", "--patient-id", "M01", "-o", place + "/out")
-        for file in sorted(glob.glob(place + "/out/*.dcm")):
-            done = subprocess.run([dciodvfy, file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-            text = done.stdout.decode(errors="replace")
-            assert "PETImage" in text, text
-            assert not [line for line in text.splitlines() if line.startswith("Error")], text
+        check_valid(sorted(glob.glob(place + "/out/*.dcm")), "PETImage")
 
 
 def digest(folder):
@@ -227,7 +313,6 @@ def test_refusals(folder):
                          (put(own, "acquisition", "nuclide", "Tc-99m"), "Tc-99m"),
                          (put(own, "half_life_s", 6584), "half-life"),
                          (put(own, "acquisition", "nuclide", "F-18"), "F-18"),
-                         (put(own, "acquisition", "modality", "SPECT"), "SPECT"),
                          (put(own, "frames", 0, "duration_s", 0), "lasts")):
         write_volume(folder + "/v.nii.gz", voxels, change=change)
         _, err = isotrace("dicom", folder + "/v.nii.gz", "--dose", dose, "--patient-id", "M01", "-o", folder + "/out",
@@ -273,5 +358,6 @@ def test_full_disk(folder):
     assert sorted(os.listdir(folder)) == ["v.json", "v.nii.gz"], os.listdir(folder)
 
 
-run([test_suv, test_values, test_orientation, test_dynamic, test_validator, test_identity, test_refusals, test_full_disk],
+run([test_suv, test_values, test_orientation, test_dynamic, test_times, test_slopes,
+     test_real_world_values, test_validator, test_identity, test_refusals, test_full_disk],
     modules=("numpy", "nibabel", "pydicom"))

@@ -63,21 +63,28 @@ static void decimals(void)
 
 static void quantised(void)
 {
-	const float values[] = {0, 1.5f, -3.25f, 1000.125f, 999.99f, 1e-20f};
-	int16_t stored[6];
+	const double values[] = {0, 1.5, -3.25, 1000.125, 999.99, 1e-20};
 	char text[17];
-	double slope;
-	iso_pet_quantise(values, 6, stored, text, &slope);
+	double slope = iso_dicom_step(1000.125, 32767, text);
 	CU_ASSERT_EQUAL(slope, strtod(text, NULL));
-	CU_ASSERT_EQUAL(stored[3], 32767);
-	for (int i = 0; i < 6; i++) ISO_ASSERT_NEAR(stored[i] * slope, values[i], slope * 0.5001);
-	const float none[] = {0, 0};
-	iso_pet_quantise(none, 2, stored, text, &slope);
+	CU_ASSERT_EQUAL(iso_dicom_stored(1000.125, slope, 0, -32768, 32767), 32767);
+	for (int i = 0; i < 6; i++)
+		ISO_ASSERT_NEAR(iso_dicom_stored(values[i], slope, 0, -32768, 32767) * slope, values[i],
+				slope * 0.5001);
+	/* Without a sign: the least value is the intercept. */
+	slope = iso_dicom_step(1000.125 + 3.25, 65535, text);
+	CU_ASSERT_EQUAL(iso_dicom_stored(-3.25, slope, -3.25, 0, 65535), 0);
+	CU_ASSERT_EQUAL(iso_dicom_stored(1000.125, slope, -3.25, 0, 65535), 65535);
+	for (int i = 0; i < 6; i++)
+		ISO_ASSERT_NEAR(iso_dicom_stored(values[i], slope, -3.25, 0, 65535) * slope - 3.25, values[i],
+				slope * 0.5001);
+	slope = iso_dicom_step(0, 32767, text);
 	CU_ASSERT_STRING_EQUAL(text, "1");
-	CU_ASSERT(stored[0] == 0 && stored[1] == 0);
-	const float tiny[] = {1e-38f, -1e-38f};
-	iso_pet_quantise(tiny, 2, stored, text, &slope);
-	CU_ASSERT(stored[0] == 0 && stored[1] == 0);
+	CU_ASSERT_EQUAL(iso_dicom_stored(0, slope, 0, -32768, 32767), 0);
+	slope = iso_dicom_step(1e-38, 32767, text);
+	CU_ASSERT_EQUAL(iso_dicom_stored(-1e-38, slope, 0, -32768, 32767), 0);
+	/* beyond the range: the nearest that can be stored */
+	CU_ASSERT_EQUAL(iso_dicom_stored(1e9, 1, 0, -32768, 32767), 32767);
 }
 
 /* 128 bits with the version's and the variant's bits set, by hand: all zero gives 0x8000 << 64 | 0x80 << 56. */

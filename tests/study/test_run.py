@@ -205,6 +205,49 @@ def broken_subject(study):
     check(code == 0 and said["steps_done"] == 4, code, said, stderr)
 
 
+def holding(folder, word):
+    """The files that hold a word, or have it in their name."""
+    found = []
+    for where, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(where, name)
+            with open(path, "rb") as file:
+                if word.encode() in file.read() + name.encode():
+                    found.append(os.path.relpath(path, folder))
+    return found
+
+
+def names_stay_in_the_dicom_files(study):
+    """People and places of the study file are in the DICOM files, where they belong, and in no record, table or message; the key
+    of a de-identification is nowhere."""
+    people = ("Zaphodson", "Heartofgold", "Magrathea")
+    named = STUDY + "  responsible_person: %s^Z\n  responsible_organisation: %s\n  institution: %s\n" % people
+    study.study = named
+    code, said, stderr = study.run()
+    check(code == 0 and said["steps_done"] == 3 and said["steps_skipped"] == 8, code, said, stderr)
+    for name in people:
+        places = holding(study.path("results"), name)
+        check(len(places) == 3 * 14 and all("/dicom/" in p for p in places), name, places)
+        check(name not in stderr + json.dumps(said), stderr)
+    study.study = named.replace("Zaphodson", "Zaphodson" * 10, 1)
+    code, _, stderr = study.run()
+    check(code == 3 and "responsible_person" in stderr and "Zaphodson" not in stderr, code, stderr)
+    with open(study.path("key"), "w") as file:
+        file.write("unlikely secret of ours\n")
+    study.study = named + "  deidentify: key\n"
+    code, said, stderr = study.run()
+    check(code == 0 and said["steps_done"] == 3 and said["steps_skipped"] == 8, code, said, stderr)
+    for word in (*people, "unlikely secret"):
+        check(not holding(study.path("results"), word) and word not in stderr, word)
+    check(len(holding(study.path("results"), "ANON-")) == 3 * 14)
+    with open(study.path("key"), "w") as file:
+        file.write("too short\n")
+    code, _, stderr = study.run()
+    check(code == 3 and "guessed" in stderr and "too short" not in stderr, code, stderr)
+    study.study = STUDY
+    check(study.run()[1]["steps_done"] == 3)
+
+
 def all_broken(study):
     kept = {name: list(row) for name, row in study.rows.items()}
     for row in study.rows.values():
@@ -390,6 +433,7 @@ def safir_export(study):
 
 
 TESTS = [first_run, second_run_does_nothing, changed_dose, damaged_output_is_made_again, broken_subject, all_broken, excluded,
+         names_stay_in_the_dicom_files,
          killed_and_resumed, threads_do_not_matter, mistakes_stop_before_anything, contradictions_are_refused,
          calibration_file, corrections, one_run_at_a_time, unreachable_pacs, safir_export]
 
