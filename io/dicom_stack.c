@@ -154,12 +154,18 @@ iso_status iso_stack_check(const iso_stack *s, iso_error *err)
 	return ISO_OK;
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const iso_slice *one = a, *two = b;
+	if (one->time_s != two->time_s) return one->time_s < two->time_s ? -1 : 1;
+	return strcmp(one->path, two->path);
+}
+
 static int by_place(const void *a, const void *b)
 {
 	const iso_slice *one = a, *two = b;
 	if (one->along_mm != two->along_mm) return one->along_mm < two->along_mm ? -1 : 1;
-	if (one->time_s != two->time_s) return one->time_s < two->time_s ? -1 : 1;
-	return strcmp(one->path, two->path);
+	return by_time(a, b);
 }
 
 iso_status iso_stack_sort(iso_stack *s, iso_grid *grid, iso_error *err)
@@ -181,6 +187,13 @@ iso_status iso_stack_sort(iso_stack *s, iso_grid *grid, iso_error *err)
 		for (int k = 0; k < 3; k++) s->slice[n].along_mm += grid->direction[2][k] * s->slice[n].position_mm[k];
 	}
 	qsort(s->slice, s->count, sizeof *s->slice, by_place);
+	/* Places that rounding keeps apart are one. */
+	for (size_t one = 0, next; one < s->count; one = next) {
+		for (next = one + 1;
+		     next < s->count && s->slice[next].along_mm - s->slice[one].along_mm < ISO_SAME_PLACE_MM;)
+			next++;
+		qsort(s->slice + one, next - one, sizeof *s->slice, by_time);
+	}
 	return ISO_OK;
 }
 
@@ -255,12 +268,10 @@ iso_status iso_slice_open(const iso_slice *slice, iso_dicom **file, iso_error *e
 	return iso_fail(err, ISO_BAD_INPUT, slice->path, "start again", "it has changed");
 }
 
-iso_status iso_slice_read(const iso_slice *slice, float *value, iso_error *err)
+iso_status iso_slice_pixels(iso_dicom *file, const iso_slice *slice, float *value, iso_error *err)
 {
-	iso_dicom *file = NULL;
-	iso_dicom_pixels pixels = {.value = NULL};
-	iso_status status = iso_slice_open(slice, &file, err);
-	if (status == ISO_OK) status = iso_dicom_read_pixels(file, &pixels, err);
+	iso_dicom_pixels pixels;
+	iso_status status = iso_dicom_read_pixels(file, &pixels, err);
 	if (status == ISO_OK && pixels.frames != 1)
 		status = iso_fail(err, ISO_BAD_INPUT, slice->path, "export the series again, one file per slice",
 				  "this image cannot be read: it has several frames");
@@ -269,6 +280,14 @@ iso_status iso_slice_read(const iso_slice *slice, float *value, iso_error *err)
 	for (size_t n = 0; n < pixels.rows * pixels.columns && status == ISO_OK; n++)
 		value[n] = (float)(slice->slope * pixels.value[n] + slice->intercept);
 	free(pixels.value);
+	return status;
+}
+
+iso_status iso_slice_read(const iso_slice *slice, float *value, iso_error *err)
+{
+	iso_dicom *file = NULL;
+	iso_status status = iso_slice_open(slice, &file, err);
+	if (status == ISO_OK) status = iso_slice_pixels(file, slice, value, err);
 	iso_dicom_close(file);
 	return status;
 }

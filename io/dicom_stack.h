@@ -9,6 +9,8 @@
 #include "isotrace/image.h"
 
 enum { ISO_SLICE_FACTS = 8 };
+/* Images of one place lie closer together than two places ever do. */
+#define ISO_SAME_PLACE_MM 1e-3
 
 /* What the header of one slice says; "" and NAN = not in the file. */
 typedef struct iso_slice {
@@ -55,7 +57,10 @@ iso_status iso_stack_sort(iso_stack *s, iso_grid *grid, iso_error *err);
 iso_status iso_stack_measure(iso_stack *s, size_t first, size_t stride, size_t slices, iso_grid *grid, iso_error *err);
 /* Opens the file that the slice came from. */
 iso_status iso_slice_open(const iso_slice *slice, iso_dicom **file, iso_error *err);
-/* The pixels of one slice as numbers, slope and intercept applied: [rows][columns]. */
+/* The pixels of one slice as numbers, slope and intercept applied: [rows][columns]; file: opened by iso_slice_open. */
+iso_status iso_slice_pixels(iso_dicom *file, const iso_slice *slice, float *value, iso_error *err);
+iso_status iso_slice_read(const iso_slice *slice, float *value, iso_error *err);
+/* Opens the file, reads, closes. */
 iso_status iso_slice_read(const iso_slice *slice, float *value, iso_error *err);
 void iso_stack_free(iso_stack *s);
 

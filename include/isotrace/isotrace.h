@@ -12,6 +12,7 @@
 #include "isotrace/calibration.h"
 #include "isotrace/ct.h"
 #include "isotrace/dicom.h"
+#include "isotrace/dicom_in.h"
 #include "isotrace/dose.h"
 #include "isotrace/events.h"
 #include "isotrace/exports.h"

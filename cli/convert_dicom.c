@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * isotrace convert for what comes as DICOM. */
+#include "cli/convert_dicom.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/export_facts.h"
+#include "core/error.h"
+#include "io/dicom_time.h"
+#include "io/json.h"
+
+bool cli_is_dicom(const char *path)
+{
+	struct stat info;
+	iso_file_kind kind;
+	if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return true;
+	return iso_file_identify(path, &kind, NULL) == ISO_OK && kind == ISO_FILE_DICOM;
+}
+
+static iso_status take_options(const cli_dicom_request *r, iso_dicom_in_options *o, iso_error *err)
+{
+	*o = iso_dicom_in_options_default();
+	o->series_uid = r->series;
+	o->nuclide = r->nuclide;
+	if (r->zone && isnan(o->zone_s = iso_dicom_zone(r->zone)))
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "write it as +01:00", "--time-zone '%.40s' is no zone",
+				r->zone);
+	if (r->decay_reference && strcmp(r->decay_reference, "none") == 0)
+		o->decay_reference_utc_s = INFINITY;
+	else if (r->decay_reference) {
+		const iso_status status = iso_time_parse(r->decay_reference, NULL, &o->decay_reference_utc_s, err);
+		if (status != ISO_OK && err) return err->status = ISO_BAD_USAGE;
+	}
+	return ISO_OK;
+}
+
+/* The syringe is not known, but what came out of it: a reading at the moment of injection, and nothing left. */
+static iso_status write_dose(const cli_dicom_request *r, const iso_volume *volume, const iso_dicom_dose *from,
+			     iso_error *err)
+{
+	iso_dose dose = {.before = {from->injected_bq, from->injection_utc_s},
+			 .after = {0, (double)NAN},
+			 .injection_utc_s = from->injection_utc_s,
+			 .relative_uncertainty = (double)NAN,
+			 .body_mass_g = from->body_mass_g,
+			 .body_mass_uncertainty_g = (double)NAN};
+	if (!isfinite(from->injected_bq) || !isfinite(from->injection_utc_s))
+		return iso_fail(
+		    err, ISO_BAD_INPUT, r->input, "write a dose file by hand (docs/dose-file.md)",
+		    "the files do not state the injected activity and its time, or not so that they can be trusted");
+	snprintf(dose.nuclide, sizeof dose.nuclide, "%s", volume->acquisition.nuclide);
+	snprintf(dose.tracer, sizeof dose.tracer, "%s", from->tracer);
+	snprintf(dose.route, sizeof dose.route, "%s", from->route);
+	return iso_dose_write(
+	    r->dose_file, &dose,
+	    "from DICOM (0054,0016): as the console had it, net of what was left in the syringe or not", err);
+}
+
+static json_t *volume_result(const cli_dicom_request *r, const iso_volume *v, const iso_dicom_in_facts *f)
+{
+	char start[40], injection[40];
+	const iso_acquisition *a = &v->acquisition;
+	json_t *o = json_object(), *warnings = json_array();
+	json_object_set_new(o, "kind", json_string("DICOM images"));
+	json_object_set_new(o, "output", json_string(r->output));
+	json_object_set_new(o, "modality", json_string(iso_modality_text(a->modality)));
+	json_object_set_new(o, "series_uid", cli_text_or_null(f->series_uid));
+	json_object_set_new(o, "files", json_integer((json_int_t)f->files));
+	json_object_set_new(o, "frames", json_integer((json_int_t)v->frames));
+	json_object_set_new(o, "units", json_string(iso_unit_text(v->unit)));
+	json_object_set_new(o, "nuclide", cli_text_or_null(a->nuclide));
+	json_object_set_new(o, "start", cli_text_or_null(iso_time_text(a->start_utc_s, start)));
+	json_object_set_new(o, "decay_reference_s", iso_json_number(v->decay_reference_s));
+	json_object_set_new(o, "injection", cli_text_or_null(iso_time_text(f->dose.injection_utc_s, injection)));
+	json_object_set_new(o, "injected_activity_bq", iso_json_number(f->dose.injected_bq));
+	json_object_set_new(o, "body_mass_g", iso_json_number(f->dose.body_mass_g));
+	json_object_set_new(o, "calibration", cli_text_or_null(v->corrections.calibration));
+	for (size_t w = 0; w < f->warning_count; w++) json_array_append_new(warnings, json_string(f->warnings[w]));
+	json_object_set_new(o, "warnings", warnings);
+	return o;
+}
+
+static void print(const cli_dicom_request *r, json_t *result)
+{
+	size_t n;
+	json_t *line;
+	json_array_foreach(json_object_get(result, "warnings"), n, line) if (!r->json)
+	    fprintf(stderr, "isotrace: warning: %s\n", json_string_value(line));
+	if (r->quiet && !r->json)
+		json_decref(result);
+	else
+		cli_print_result(result, r->json);
+}
+
+static int convert_volume(const cli_dicom_request *r)
+{
+	iso_dicom_in_options options;
+	iso_dicom_in_facts facts;
+	iso_volume *volume = NULL;
+	iso_error err;
+	iso_status status = take_options(r, &options, &err);
+	if (status == ISO_OK)
+		status =
+		    iso_dicom_read_volume(r->input, &options, cli_progress(r->quiet || r->json), &volume, &facts, &err);
+	cli_progress_end();
+	if (status == ISO_OK && r->subject)
+		snprintf(volume->acquisition.subject, sizeof volume->acquisition.subject, "%s", r->subject);
+	if (status == ISO_OK && r->dose_file) status = write_dose(r, volume, &facts.dose, &err);
+	if (status == ISO_OK) status = iso_volume_write(r->output, volume, &err);
+	if (status == ISO_OK) print(r, volume_result(r, volume, &facts));
+	iso_volume_free(volume);
+	return status == ISO_OK ? 0 : cli_fail(&err);
+}
+
+int cli_convert_dicom(const cli_dicom_request *r)
+{
+	return convert_volume(r);
+}
