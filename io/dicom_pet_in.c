@@ -150,15 +150,6 @@ static iso_status count_frames(pet *p, iso_error *err)
 						"remove one of them, or separate the two reconstructions into folders",
 						"it lies at the same place and time as %s", slice[n - 1].path);
 	}
-	/* A missing end leaves no gap. The number counts one bed's slices where there are several. */
-	const double slices = iso_dicom_number(p->set, 0x00540081, 0), frames = iso_dicom_number(p->set, 0x00540101, 0);
-	const bool beds = strncmp(p->type, "WHOLE BODY", 10) == 0;
-	if ((!beds && slices >= 1 && slices != (double)p->slices) ||
-	    (p->frames > 1 && frames >= 1 && frames != (double)p->frames))
-		return iso_fail(
-		    err, ISO_BAD_INPUT, p->path, "find the missing files",
-		    "%zu slices of %zu frames are here, but the files promise %g (0054,0081) of %g (0054,0101)",
-		    p->slices, p->frames, slices, p->frames > 1 ? frames : 1);
 	if (p->frames > 1 && strncmp(p->type, "DYNAMIC", 7) != 0)
 		return iso_fail(err, ISO_BAD_INPUT, p->path, "separate the acquisitions into folders",
 				"several images at one place, but Series Type (0054,1000) is '%s' and not DYNAMIC",
@@ -190,6 +181,20 @@ static iso_status find_frame(pet *p, size_t f, iso_error *err)
 	return ISO_OK;
 }
 
+static iso_status check_promised(const pet *p, iso_error *err)
+{
+	/* A missing end leaves no gap. The number counts one bed's slices where there are several. */
+	const double slices = iso_dicom_number(p->set, 0x00540081, 0), frames = iso_dicom_number(p->set, 0x00540101, 0);
+	const bool beds = strncmp(p->type, "WHOLE BODY", 10) == 0;
+	if ((!beds && slices >= 1 && slices != (double)p->slices) ||
+	    (p->frames > 1 && frames >= 1 && frames != (double)p->frames))
+		return iso_fail(
+		    err, ISO_BAD_INPUT, p->path, "find the missing files",
+		    "%zu slices of %zu frames are here, but the files promise %g (0054,0081) of %g (0054,0101)",
+		    p->slices, p->frames, slices, p->frames > 1 ? frames : 1);
+	return ISO_OK;
+}
+
 static iso_status find_frames(pet *p, iso_error *err)
 {
 	iso_status status = check_times(p, err);
@@ -210,7 +215,7 @@ static iso_status find_frames(pet *p, iso_error *err)
 		    p->frame[f].start_s < p->frame[f - 1].start_s + p->frame[f - 1].duration_s - 0.5)
 			iso_dicom_warn(p->facts, "frames %zu and %zu overlap in time", f, f + 1);
 	}
-	return status;
+	return status == ISO_OK ? check_promised(p, err) : status;
 }
 
 static iso_status find_reference(pet *p, iso_error *err)
