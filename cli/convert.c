@@ -35,6 +35,10 @@ enum {
 	KEY_ZONE,
 	KEY_DECAY_REFERENCE,
 	KEY_DOSE_FILE,
+	KEY_LIKE,
+	KEY_LIKE_SERIES,
+	KEY_SEGMENT,
+	KEY_FINER,
 	KEY_JSON
 };
 
@@ -62,6 +66,14 @@ static const struct argp_option options[] = {
      "NM images: the moment to which the values are decay-corrected, as for --start, or none", 2},
     {"dose-file", KEY_DOSE_FILE, "FILE", 0, "DICOM images: write activity, injection and body mass as a dose file, too",
      2},
+    {"like", KEY_LIKE, "IMAGE", 0,
+     "DICOM organs: the image on which they were drawn: a DICOM series, whose frame of reference must be theirs, or "
+     "NIfTI",
+     2},
+    {"like-series", KEY_LIKE_SERIES, "UID", 0, "which series of that folder", 2},
+    {"segment", KEY_SEGMENT, "NAME", 0, "DICOM organs: only this one; can be given several times", 2},
+    {"finer", KEY_FINER, "N", 0,
+     "RT structure set: label voxels along each voxel of the slices, 1 to 16; 4 unless given", 2},
     {"json", KEY_JSON, 0, 0, "print the result as JSON", 3},
     {"quiet", 'q', 0, 0, "print nothing but errors", 3},
     {0}};
@@ -114,6 +126,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case KEY_ZONE: a->dicom.zone = value; break;
 	case KEY_DECAY_REFERENCE: a->dicom.decay_reference = value; break;
 	case KEY_DOSE_FILE: a->dicom.dose_file = value; break;
+	case KEY_LIKE: a->dicom.like = value; break;
+	case KEY_LIKE_SERIES: a->dicom.like_series = value; break;
+	case KEY_FINER: a->dicom.finer = (unsigned)cli_take_whole(&a->err, "finer", value, 1, 16); break;
+	case KEY_SEGMENT:
+		if (a->dicom.segments == CLI_MOST_SEGMENTS)
+			argp_error(state, "more than %d segments", CLI_MOST_SEGMENTS);
+		a->dicom.segment[a->dicom.segments++] = value;
+		break;
 	case KEY_MAP: a->export.crystal_map_path = value; break;
 	case KEY_COMPLETE: a->export.require_complete = true; break;
 	case KEY_DEPTH: take_number(a, "mean-depth", value, 0, 1000, &a->export.mean_depth_mm); break;
@@ -155,7 +175,8 @@ static const struct argp argp = {
 	"Example:\n  isotrace convert scan.l.hdr -o scan.lm.h5\n"
 	"  isotrace convert mouse.clm.safir --crystal-map map.txt --nuclide F-18 --start 2026-03-14T09:26:53Z "
 	"-o mouse.lm.h5\n"
-	"  isotrace convert dicom/PET --time-zone +01:00 -o pet.nii.gz --dose-file dose.yaml"};
+	"  isotrace convert dicom/PET --time-zone +01:00 -o pet.nii.gz --dose-file dose.yaml\n"
+	"  isotrace convert dicom/RTSTRUCT.dcm --like dicom/CT -o organs.nii.gz"};
 
 static json_t *result(const arguments *a, const iso_event_counts *counts, const char *provenance, iso_error *err)
 {
@@ -191,7 +212,7 @@ int cli_convert(int argc, char **argv)
 	iso_event_counts counts;
 	char *provenance = NULL;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
-	if (a.status != ISO_OK) return cli_fail(&a.err);
+	if (a.status != ISO_OK || a.err.status != ISO_OK) return cli_fail(&a.err);
 	if (!a.input) return cli_usage("convert", "name the export to convert");
 	if (!a.output) return cli_usage("convert", "say with -o FILE where to write");
 	if (cli_is_dicom(a.input)) return convert_dicom(&a);

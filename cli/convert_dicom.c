@@ -3,6 +3,7 @@
  * isotrace convert for what comes as DICOM. */
 #include "cli/convert_dicom.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,7 +118,124 @@ static int convert_volume(const cli_dicom_request *r)
 	return status == ISO_OK ? 0 : cli_fail(&err);
 }
 
+/* The grid of a NIfTI image, or grid and frame of reference of a DICOM series. */
+static iso_status read_like(const cli_dicom_request *r, iso_grid *grid, char uid[65], iso_error *err)
+{
+	uid[0] = '\0';
+	if (cli_is_dicom(r->like)) return iso_dicom_read_grid(r->like, r->like_series, grid, uid, err);
+	iso_image *image;
+	const iso_status status = iso_nifti_read_image(r->like, ISO_UNIT_UNKNOWN, &image, err);
+	if (status != ISO_OK) return status;
+	*grid = image->grid;
+	iso_image_free(image);
+	return ISO_OK;
+}
+
+/* organs.nii.gz -> organs.csv */
+static iso_status table_name(const char *labels, char *table, size_t size, iso_error *err)
+{
+	const size_t length = strlen(labels);
+	const size_t ending = length > 7 && strcmp(labels + length - 7, ".nii.gz") == 0 ? 7
+			      : length > 4 && strcmp(labels + length - 4, ".nii") == 0  ? 4
+											: 0;
+	if (!ending)
+		return iso_fail(err, ISO_BAD_USAGE, labels, "name it .nii.gz", "organs are written as labels in NIfTI");
+	snprintf(table, size, "%.*s.csv", (int)(length - ending), labels);
+	return ISO_OK;
+}
+
+static json_t *organs_result(const cli_dicom_request *r, const char *table, const iso_grid *grid,
+			     const iso_organ *organs, size_t count, const iso_dicom_in_facts *f)
+{
+	json_t *o = json_object(), *list = json_object(), *warnings = json_array();
+	for (size_t n = 0; n < count; n++) json_object_set_new(list, organs[n].name, json_integer(organs[n].label));
+	for (size_t n = 0; n < count; n++)
+		if (isnan(organs[n].density_g_per_ml)) {
+			char text[160];
+			snprintf(text, sizeof text, "no density is known for '%s': add it to the table",
+				 organs[n].name);
+			json_array_append_new(warnings, json_string(text));
+		}
+	for (size_t w = 0; w < f->warning_count; w++) json_array_append_new(warnings, json_string(f->warnings[w]));
+	json_object_set_new(o, "kind", json_string("DICOM organs"));
+	json_object_set_new(o, "output", json_string(r->output));
+	json_object_set_new(o, "table", json_string(table));
+	json_object_set_new(o, "organs", list);
+	json_object_set_new(
+	    o, "size",
+	    json_pack("[I,I,I]", (json_int_t)grid->size[0], (json_int_t)grid->size[1], (json_int_t)grid->size[2]));
+	json_object_set_new(o, "voxel_mm",
+			    json_pack("[f,f,f]", grid->voxel_mm[0], grid->voxel_mm[1], grid->voxel_mm[2]));
+	json_object_set_new(o, "warnings", warnings);
+	return o;
+}
+
+static int convert_organs(const cli_dicom_request *r, const char *file)
+{
+	char uid[65] = "", table[PATH_MAX];
+	iso_grid grid;
+	iso_dicom_organ_options options = {.name = r->segment, .names = r->segments, .finer = r->finer};
+	iso_dicom_in_facts facts;
+	iso_image *labels = NULL;
+	iso_organ *organs = NULL;
+	size_t count = 0;
+	iso_error err;
+	iso_status status = table_name(r->output, table, sizeof table, &err);
+	if (status == ISO_OK && r->like) status = read_like(r, &grid, uid, &err);
+	if (r->like) options.grid = &grid;
+	options.frame_of_reference_uid = uid;
+	if (status == ISO_OK) status = iso_dicom_read_organs(file, &options, &labels, &organs, &count, &facts, &err);
+	if (status == ISO_OK) status = iso_organ_table_write(table, organs, count, &err);
+	if (status == ISO_OK) status = iso_nifti_write_image(r->output, labels, "organ labels", &err);
+	if (status == ISO_OK) print(r, organs_result(r, table, &labels->grid, organs, count, &facts));
+	iso_image_free(labels);
+	free(organs);
+	return status == ISO_OK ? 0 : cli_fail(&err);
+}
+
+static bool is_organs(iso_dicom_use use)
+{
+	return use == ISO_DICOM_SEGMENTATION || use == ISO_DICOM_STRUCTURES;
+}
+
+/* The one object of organs that is meant. */
+static int choose_organs(const cli_dicom_request *r, const iso_dicom_folder *folder)
+{
+	const iso_dicom_series *found = NULL;
+	iso_error err;
+	char list[400] = "";
+	size_t used = 0;
+	unsigned long objects = 0;
+	for (size_t n = 0; n < folder->count; n++) {
+		const iso_dicom_series *s = folder->series + n;
+		if (!is_organs(s->use) || (r->series && strcmp(r->series, s->series_uid) != 0)) continue;
+		found = s;
+		objects += s->files;
+		if (used < sizeof list)
+			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s '%.40s' (%zu files)",
+						 used ? ", " : "", s->series_uid, s->description, s->files);
+	}
+	if (objects == 1) return convert_organs(r, found->first_file);
+	(void)iso_fail(
+	    &err, ISO_BAD_INPUT, r->input, objects ? "name the file" : "see with isotrace info what is there",
+	    "%lu segmentations and structure sets where one is needed%s%s", objects, objects ? ": " : "", list);
+	return cli_fail(&err);
+}
+
 int cli_convert_dicom(const cli_dicom_request *r)
 {
-	return convert_volume(r);
+	iso_dicom_folder *folder;
+	iso_error err;
+	if (iso_dicom_look(r->input, &folder, &err) != ISO_OK) return cli_fail(&err);
+	size_t images = 0, organs = 0;
+	for (size_t n = 0; n < folder->count; n++) {
+		const iso_dicom_series *s = folder->series + n;
+		if (r->series && strcmp(r->series, s->series_uid) != 0) continue;
+		images += s->use == ISO_DICOM_PET || s->use == ISO_DICOM_NM_IMAGE;
+		organs += is_organs(s->use);
+	}
+	const bool asked = r->like || r->segments || r->finer;
+	const int code = asked || (organs && !images) ? choose_organs(r, folder) : convert_volume(r);
+	iso_dicom_folder_free(folder);
+	return code;
 }

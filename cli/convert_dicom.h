@@ -10,9 +10,9 @@ enum { CLI_MOST_SEGMENTS = 64 };
 typedef struct cli_dicom_request {
 	const char *input, *output;
 	const char *series, *zone, *decay_reference, *dose_file, *nuclide, *subject;
-	const char *like, *segment[CLI_MOST_SEGMENTS];
+	const char *like, *like_series, *segment[CLI_MOST_SEGMENTS];
 	size_t segments;
-	double finer;
+	unsigned finer;
 	bool json, quiet;
 } cli_dicom_request;
 

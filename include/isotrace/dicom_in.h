@@ -3,6 +3,7 @@
 #define ISOTRACE_DICOM_IN_H
 
 #include "isotrace/dicom.h"
+#include "isotrace/organs.h"
 #include "isotrace/progress.h"
 #include "isotrace/volume.h"
 
@@ -73,6 +74,26 @@ typedef struct iso_dicom_in_facts {
  * contradict, missing dates and zones, gated images, several series, gaps. facts and progress may be NULL. */
 iso_status iso_dicom_read_volume(const char *path, const iso_dicom_in_options *options, const iso_progress *progress,
 				 iso_volume **out, iso_dicom_in_facts *facts, iso_error *err);
+
+/* Where the organs of another program are to lie. */
+typedef struct iso_dicom_organ_options {
+	const iso_grid *grid; /* of the image on which they were drawn; NULL: not given; structure sets need it */
+	const char *frame_of_reference_uid; /* of that image; NULL or "": not known, a warning */
+	const char *const *name;            /* [names]; only these segments or regions; compared without case */
+	size_t names;                       /* 0: all */
+	unsigned finer; /* structure sets: so many label voxels along each voxel of the slices; 0: 4 */
+} iso_dicom_organ_options;
+
+/* Reads organs from one DICOM Segmentation or RT Structure Set into a label image and its table (organs: to be freed). Binary and
+ * fractional segmentations (at one half), sparse frames; closed planar contours, even-odd within a slice, so that a contour inside
+ * another is a hole. ISO_BAD_INPUT: another frame of reference, overlapping organs (a label image holds one organ per
+ * voxel), contours that lie between the slices, frames that are on no common grid. */
+iso_status iso_dicom_read_organs(const char *path, const iso_dicom_organ_options *options, iso_image **labels,
+				 iso_organ **organs, size_t *count, iso_dicom_in_facts *facts, iso_error *err);
+
+/* Grid and frame of reference of a CT or PET series, without its pixels. */
+iso_status iso_dicom_read_grid(const char *path, const char *series_uid, iso_grid *grid,
+			       char frame_of_reference_uid[65], iso_error *err);
 
 #ifdef __cplusplus
 }

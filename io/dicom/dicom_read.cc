@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/dicom/dicom_read.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "io/dicom/shim.h"
 
@@ -316,6 +318,37 @@ bool iso_dicom_numbers(const iso_dicom_item *item, uint32_t tag, double *to, siz
 		good = good && !std::isnan(to[n]);
 	}
 	return good;
+}
+
+iso_status iso_dicom_decimals(const iso_dicom_item *item, uint32_t tag, const char *file, double **value, size_t *count,
+			      iso_error *err)
+{
+	*value = nullptr;
+	*count = 0;
+	return iso_guard(err, [&]() -> iso_status {
+		OFString text;
+		if (!item || item_of(item)->findAndGetOFStringArray(key_of(tag), text).bad() || text.empty())
+			return ISO_OK;
+		// One pass: DCMTK looks for each single value from the start.
+		std::vector<double> numbers;
+		for (const char *at = text.c_str(); *at;) {
+			char *end;
+			const double number = std::strtod(at, &end);
+			if (end == at || !std::isfinite(number) || (*end && *end != '\\' && *end != ' '))
+				return iso_fail(err, ISO_BAD_INPUT, file, DAMAGED,
+						"(%04x,%04x): value %zu is no number", static_cast<unsigned>(tag >> 16),
+						static_cast<unsigned>(tag & 0xffff), numbers.size() + 1);
+			numbers.push_back(number);
+			at = end;
+			while (*at == ' ') at++;
+			if (*at == '\\') at++;
+		}
+		*value = static_cast<double *>(std::malloc((numbers.size() + 1) * sizeof **value));
+		if (!*value) return iso_fail_memory(err, "a list of numbers", numbers.size() * sizeof **value);
+		std::copy(numbers.begin(), numbers.end(), *value);
+		*count = numbers.size();
+		return ISO_OK;
+	});
 }
 
 size_t iso_dicom_count(const iso_dicom_item *item, uint32_t tag)

@@ -41,6 +41,9 @@ bool iso_dicom_text(const iso_dicom_item *item, uint32_t tag, char *to, size_t s
 double iso_dicom_number(const iso_dicom_item *item, uint32_t tag, size_t n);
 /* The first `count` numbers; false when one is not there: it and those after it are NAN. */
 bool iso_dicom_numbers(const iso_dicom_item *item, uint32_t tag, double *to, size_t count);
+/* All numbers of a decimal string (DS), however many: to be freed. ISO_BAD_INPUT, naming file, when one is none. */
+iso_status iso_dicom_decimals(const iso_dicom_item *item, uint32_t tag, const char *file, double **value, size_t *count,
+			      iso_error *err);
 /* How many values the element has; 0 when it is not there. */
 size_t iso_dicom_count(const iso_dicom_item *item, uint32_t tag);
 /* A private element gggg,00ee by its creator, in whatever block it was put; a text as its name in *text or a number. */

@@ -143,3 +143,46 @@ def write_nm(path, bqml, start_s=36000, spacing=(0.5, 0.8), origin=(-7.0, -5.0, 
     if change:
         change(d)
     d.save_as(path, write_like_original=False)
+
+
+def write_seg(path, segments, frames, shape, spacing=(0.5, 0.8), step=1.5, stored=None, change=None):
+    """segments: [(number, label, meaning)]; frames: [(segment, position, plane of bool)]. stored: values of a FRACTIONAL one."""
+    import numpy
+    d = data_set(SEG_CLASS, "1.2.3.8.1", "1.2.3.8", "SEG")
+    d.ImageType = ["DERIVED", "PRIMARY"]
+    d.SegmentationType = "FRACTIONAL" if stored else "BINARY"
+    d.SegmentSequence = [item(SegmentNumber=n, SegmentLabel=label, SegmentAlgorithmType="MANUAL",
+                              SegmentedPropertyTypeCodeSequence=[code("1", "SCT", meaning)]) for n, label, meaning in segments]
+    d.SharedFunctionalGroupsSequence = [item(
+        PixelMeasuresSequence=[item(PixelSpacing=list(spacing), SliceThickness=step, SpacingBetweenSlices=step)],
+        PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])])]
+    d.PerFrameFunctionalGroupsSequence = [item(
+        PlanePositionSequence=[item(ImagePositionPatient=list(position))],
+        SegmentIdentificationSequence=[item(ReferencedSegmentNumber=segment)]) for segment, position, _ in frames]
+    planes = numpy.array([plane for _, _, plane in frames])
+    d.NumberOfFrames = len(frames)
+    if stored:
+        d.MaximumFractionalValue = stored
+        pixels(d, planes, bits=8)
+    else:
+        d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
+        d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 1, 1, 0, 0
+        d.Rows, d.Columns = shape
+        bits = numpy.packbits(planes.astype(bool).ravel(), bitorder="little").tobytes()
+        d.PixelData = bits + b"\0" * (len(bits) % 2)
+    if change:
+        change(d)
+    d.save_as(path, write_like_original=False)
+
+
+def write_rtstruct(path, regions, change=None):
+    """regions: [(number, name, [[(x, y, z) in mm, ...], ...])]: closed planar contours."""
+    d = data_set(RT_CLASS, "1.2.3.9.1", "1.2.3.9", "RTSTRUCT")
+    d.StructureSetROISequence = [item(ROINumber=n, ROIName=name, ReferencedFrameOfReferenceUID=FRAME_OF_REFERENCE)
+                                 for n, name, _ in regions]
+    d.ROIContourSequence = [item(ReferencedROINumber=n, ContourSequence=[
+        item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(c), ContourData=["%.8g" % x for p in c for x in p])
+        for c in contours]) for n, _, contours in regions]
+    if change:
+        change(d)
+    d.save_as(path, write_like_original=False)
