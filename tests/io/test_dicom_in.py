@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dicom_samples import CU64_S, F18_S, add_private, clock, code, in_frame, phantom, write_nm, write_pet
+from dicom_samples import CU64_S, F18_S, add_private, clock, code, in_frame, phantom, write_nm, write_pet, write_rtstruct, write_seg
 from volumes import find, isotrace, run, write_dose, write_volume
 
 
@@ -328,6 +328,37 @@ def test_nm(folder):
     convert_nm("place", "(0020,0032)", at, code=3, change=lambda d: delattr(d.DetectorInformationSequence[0], "ImagePositionPatient"))
 
 
+def test_folder(folder):
+    """A mixed folder of two patients: what is there, without their names; convert finds what it needs; damaged files are counted"""
+    import numpy
+    write_pet(folder + "/d/pet", phantom())
+    write_nm(folder + "/d/nm.dcm", phantom()[0])
+    plane = numpy.ones((11, 9), bool)
+    write_seg(folder + "/d/seg", [(1, "Liver", "Liver")], [(1, (-7.0, -5.0, 30.0), plane)], (11, 9))
+    write_rtstruct(folder + "/d/rt", [(1, "tumour", [[(-5, -3, 30), (-3, -3, 30), (-4, -1, 30)]])])
+    write_pet(folder + "/d/other", phantom(), series="1.2.3.55", change=lambda k, f, d: setattr(d, "PatientID", "Secret42"))
+    open(folder + "/d/notes.txt", "w").write("Secret notes")
+    out, err = isotrace("info", folder + "/d", "--json")
+    facts = json.loads(out)
+    assert "Secret" not in out + err and "M01" not in out.replace(folder, "")
+    assert facts["patients"] == 2 and facts["other_files"] == 1 and "2 patients" in facts["warnings"][0]
+    found = {(s["is"], s["files"], s["patient"], s["series_uid"]) for s in facts["series"]}
+    assert found == {("PET series", 6, 1, "1.2.3.5"), ("reconstructed NM image", 1, 1, "1.2.3.7"), ("segmentation", 1, 1, "1.2.3.8"),
+                     ("RT structure set", 1, 1, "1.2.3.9"), ("PET series", 6, 2, "1.2.3.55")}, found
+    text = isotrace("info", folder + "/d")[0]
+    assert "organs: convert --like IMAGE" in text and "Secret" not in text
+    assert "2 patients" in convert(folder + "/d", "--series", "1.2.3.5")["warnings"][0]
+    refuse(folder + "/d", "choose one with --series", "1.2.3.55", "1.2.3.7")
+    os.remove(folder + "/d/rt")
+    isotrace("convert", folder + "/d", "--like", folder + "/d/pet", "-o", folder + "/organs.nii.gz", "-q")
+    assert open(folder + "/organs.csv").read().splitlines()[1].startswith('1,"Liver",1.05')
+    open(folder + "/d/cut.dcm", "wb").write(open(folder + "/d/nm.dcm", "rb").read()[:300])
+    assert "1 files are damaged" in json.loads(isotrace("info", folder + "/d", "--json")[0])["warnings"][1]
+    refuse(folder + "/d", "cut.dcm", "damaged", options=["--series", "1.2.3.5"])
+    isotrace("info", folder + "/d/cut.dcm", code=3)
+    isotrace("info", "/dev/null/none", code=3)
+
+
 def test_refused(folder):
     """No zone, no dates, gated, gaps, two patients, truncated, too few pixels: refused with file and remedy"""
     def case(name, change, *words, options=()):
@@ -370,4 +401,4 @@ def test_refused(folder):
     refuse(folder + "/empty", "no PET")
 
 
-run([test_static, test_own, test_dynamic, test_reference, test_units, test_dose, test_nm, test_refused], modules=["pydicom", "nibabel"])
+run([test_static, test_own, test_dynamic, test_reference, test_units, test_dose, test_nm, test_folder, test_refused], modules=["pydicom", "nibabel"])
