@@ -193,6 +193,56 @@ static int convert_organs(const cli_dicom_request *r, const char *file)
 	return status == ISO_OK ? 0 : cli_fail(&err);
 }
 
+static bool is_listmode(const char *path)
+{
+	const size_t length = strlen(path);
+	return length > 6 && strcmp(path + length - 6, ".lm.h5") == 0;
+}
+
+static json_t *listmode_result(const cli_dicom_request *r, const iso_dicom_in_facts *f, iso_error *err)
+{
+	iso_events *events = NULL;
+	iso_event_counts counts;
+	if (iso_listmode_open(r->output, &events, err) != ISO_OK) return NULL;
+	iso_events_counts(events, &counts);
+	json_t *o = cli_event_facts(events, &counts, true), *warnings = json_array();
+	for (size_t w = 0; w < f->warning_count; w++) json_array_append_new(warnings, json_string(f->warnings[w]));
+	json_object_set_new(o, "kind", json_string(iso_file_kind_text(ISO_FILE_LISTMODE)));
+	json_object_set_new(o, "output", json_string(r->output));
+	json_object_set_new(o, "warnings", warnings);
+	iso_events_close(events);
+	return o;
+}
+
+static int convert_projections(const cli_dicom_request *r, const iso_dicom_folder *folder)
+{
+	iso_dicom_in_options options;
+	iso_dicom_in_facts facts;
+	const iso_dicom_series *found = NULL;
+	unsigned long objects = 0;
+	iso_error err;
+	json_t *result = NULL;
+	for (size_t n = 0; n < folder->count; n++) {
+		const iso_dicom_series *s = folder->series + n;
+		if (s->use != ISO_DICOM_NM_PROJECTIONS || (r->series && strcmp(r->series, s->series_uid) != 0))
+			continue;
+		found = s;
+		objects += s->files;
+	}
+	iso_status status = take_options(r, &options, &err);
+	if (status == ISO_OK && objects != 1)
+		status = iso_fail(&err, ISO_BAD_INPUT, r->input,
+				  objects ? "name the file" : "see with isotrace info what is there",
+				  "%lu objects with NM projections where one is needed", objects);
+	if (status == ISO_OK)
+		status = iso_dicom_convert_projections(found->first_file, &options, r->output,
+						       cli_progress(r->quiet || r->json), &facts, &err);
+	cli_progress_end();
+	if (status == ISO_OK && !(result = listmode_result(r, &facts, &err))) status = err.status;
+	if (status == ISO_OK) print(r, result);
+	return status == ISO_OK ? 0 : cli_fail(&err);
+}
+
 static bool is_organs(iso_dicom_use use)
 {
 	return use == ISO_DICOM_SEGMENTATION || use == ISO_DICOM_STRUCTURES;
@@ -235,7 +285,9 @@ int cli_convert_dicom(const cli_dicom_request *r)
 		organs += is_organs(s->use);
 	}
 	const bool asked = r->like || r->segments || r->finer;
-	const int code = asked || (organs && !images) ? choose_organs(r, folder) : convert_volume(r);
+	const int code = is_listmode(r->output) && !asked ? convert_projections(r, folder)
+			 : asked || (organs && !images)   ? choose_organs(r, folder)
+							  : convert_volume(r);
 	iso_dicom_folder_free(folder);
 	return code;
 }

@@ -75,6 +75,12 @@ typedef struct iso_dicom_in_facts {
 iso_status iso_dicom_read_volume(const char *path, const iso_dicom_in_options *options, const iso_progress *progress,
 				 iso_volume **out, iso_dicom_in_facts *facts, iso_error *err);
 
+/* Projections of a gamma camera (NM, TOMO) into native list-mode: every count an event of its pixel, gantry position (isotrace/gantry.h)
+ * and energy window, at the start of its view. facts and progress may be NULL. */
+iso_status iso_dicom_convert_projections(const char *path, const iso_dicom_in_options *options,
+					 const char *listmode_path, const iso_progress *progress,
+					 iso_dicom_in_facts *facts, iso_error *err);
+
 /* Where the organs of another program are to lie. */
 typedef struct iso_dicom_organ_options {
 	const iso_grid *grid; /* of the image on which they were drawn; NULL: not given; structure sets need it */

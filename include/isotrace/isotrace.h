@@ -16,6 +16,7 @@
 #include "isotrace/dose.h"
 #include "isotrace/events.h"
 #include "isotrace/exports.h"
+#include "isotrace/gantry.h"
 #include "isotrace/image.h"
 #include "isotrace/listmode.h"
 #include "isotrace/nifti.h"

@@ -53,6 +53,16 @@ bool has_dicom_prefix(const char *path)
 	return is;
 }
 
+// In a deflated file no length can be checked against what is there: DCMTK takes gigabytes of memory for one that lies.
+bool is_deflated(const char *path)
+{
+	DcmFileFormat head;
+	OFString syntax;
+	return head.loadFile(path, EXS_Unknown, EGL_noChange, LONG_VALUE, ERM_metaOnly).good() &&
+	       head.getMetaInfo()->findAndGetOFString(DCM_TransferSyntaxUID, syntax).good() &&
+	       syntax == UID_DeflatedExplicitVRLittleEndianTransferSyntax;
+}
+
 DcmTagKey key_of(uint32_t tag)
 {
 	return DcmTagKey(static_cast<Uint16>(tag >> 16), static_cast<Uint16>(tag & 0xffff));
@@ -221,6 +231,9 @@ iso_status iso_dicom_open(const char *path, iso_dicom **out, iso_error *err)
 		iso_quiet();
 		ran_out = false;
 		if (!has_dicom_prefix(path)) return ISO_OK;
+		if (is_deflated(path))
+			return iso_fail(err, ISO_BAD_INPUT, path, "inflate it first: dcmconv +te IN OUT",
+					"the whole DICOM file is deflated (transfer syntax 1.2.840.10008.1.2.1.99)");
 		auto made = std::make_unique<iso_dicom>();
 		made->path = path;
 		const OFCondition done = made->file.loadFile(path, EXS_Unknown, EGL_noChange, LONG_VALUE, ERM_fileOnly);

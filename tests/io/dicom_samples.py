@@ -186,3 +186,30 @@ def write_rtstruct(path, regions, change=None):
     if change:
         change(d)
     d.save_as(path, write_like_original=False)
+
+
+def write_tomo(path, counts, vectors, rotations=1, detectors=1, windows=((126, 154),), start_s=36000, change=None):
+    """NM projections: counts [frame][row][column]; vectors: [(window, detector, rotation, view)] from 1."""
+    d = data_set(NM_CLASS, "1.2.3.10.1", "1.2.3.10", "NM")
+    d.TimezoneOffsetFromUTC = "+0100"
+    d.ImageType = ["ORIGINAL", "PRIMARY", "TOMO", "EMISSION"]
+    d.Manufacturer, d.ManufacturerModelName = "Maker", "Gamma 1"
+    d.AcquisitionDate, d.AcquisitionTime = clock(start_s)
+    d.NumberOfFrames, d.PixelSpacing = len(counts), [0.5, 0.8]
+    d.FrameIncrementPointer = [0x00540010, 0x00540020, 0x00540050, 0x00540090]
+    columns = [list(column) for column in zip(*vectors)]
+    d.EnergyWindowVector, d.DetectorVector, d.RotationVector, d.AngularViewVector = columns
+    d.NumberOfEnergyWindows, d.NumberOfDetectors, d.NumberOfRotations = len(windows), detectors, rotations
+    d.EnergyWindowInformationSequence = [item(EnergyWindowRangeSequence=[item(
+        EnergyWindowLowerLimit=low, EnergyWindowUpperLimit=high)]) for low, high in windows]
+    d.DetectorInformationSequence = [item(CollimatorType="PARA", StartAngle=180 * n, RadialPosition=[100 + n]) for n in range(detectors)]
+    d.RotationInformationSequence = [item(
+        StartAngle=0, AngularStep=3, RotationDirection="CC", ActualFrameDuration=20000,
+        NumberOfFramesInRotation=max(columns[3])) for n in range(rotations)]
+    d.RadiopharmaceuticalInformationSequence = [item(
+        RadionuclideTotalDose="37", RadiopharmaceuticalStartTime=clock(32400)[1],
+        RadionuclideCodeSequence=[code("72454006", "SCT", "^99m^Technetium")])]
+    pixels(d, counts)
+    if change:
+        change(d)
+    d.save_as(path, write_like_original=False)
