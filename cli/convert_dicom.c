@@ -32,7 +32,7 @@ static iso_status take_options(const cli_dicom_request *r, iso_dicom_in_options 
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "write it as +01:00", "--time-zone '%.40s' is no zone",
 				r->zone);
 	if (r->decay_reference && strcmp(r->decay_reference, "none") == 0)
-		o->decay_reference_utc_s = INFINITY;
+		o->decay_reference_utc_s = (double)INFINITY;
 	else if (r->decay_reference) {
 		const iso_status status = iso_time_parse(r->decay_reference, NULL, &o->decay_reference_utc_s, err);
 		if (status != ISO_OK && err) return err->status = ISO_BAD_USAGE;

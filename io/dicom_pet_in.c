@@ -110,7 +110,7 @@ static iso_status read_head(pet *p, const iso_dicom_in_options *options, iso_err
 
 static iso_status check_times(pet *p, iso_error *err)
 {
-	p->first_s = INFINITY;
+	p->first_s = (double)INFINITY;
 	for (size_t n = 0; n < p->stack.count; n++) {
 		const iso_slice *slice = p->stack.slice + n;
 		const double *fact = slice->fact;
@@ -160,7 +160,7 @@ static iso_status count_frames(pet *p, iso_error *err)
 /* The slices of a frame must have been taken together, but for the beds of a whole-body scan. */
 static iso_status find_frame(pet *p, size_t f, iso_error *err)
 {
-	double start_s = INFINITY, latest_s = -INFINITY, shortest_s = INFINITY, longest_s = 0;
+	double start_s = (double)INFINITY, latest_s = -(double)INFINITY, shortest_s = (double)INFINITY, longest_s = 0;
 	for (size_t k = 0; k < p->slices; k++) {
 		const double *fact = p->stack.slice[f + k * p->frames].fact;
 		start_s = fmin(start_s, fact[START_S]);

@@ -69,7 +69,7 @@ static double common(const iso_pet_clock *c, implication implied)
 
 static double first_start_s(const iso_pet_clock *c)
 {
-	double first_s = INFINITY;
+	double first_s = (double)INFINITY;
 	for (size_t n = 0; n < c->images; n++) first_s = fmin(first_s, c->start_s[n]);
 	return first_s;
 }

@@ -164,7 +164,8 @@ static iso_status read_all_contours(structures *s, iso_error *err)
 /* The box of whole voxels around all polygons, in finer voxels. */
 static iso_status make_labels(structures *s, long low[3], iso_error *err)
 {
-	double least[3] = {INFINITY, INFINITY, INFINITY}, most[3] = {-INFINITY, -INFINITY, -INFINITY}, index[3];
+	double least[3] = {(double)INFINITY, (double)INFINITY, (double)INFINITY},
+	       most[3] = {-(double)INFINITY, -(double)INFINITY, -(double)INFINITY}, index[3];
 	iso_grid grid = *s->image;
 	for (size_t n = 0; n < s->polygons; n++) {
 		const polygon *p = s->polygon + n;

@@ -93,7 +93,7 @@ static iso_status place_frames(seg *s, double step_mm, iso_error *err)
 {
 	iso_grid *g = &s->grid;
 	const frame *lowest = s->frame;
-	double high_mm = -INFINITY;
+	double high_mm = -(double)INFINITY;
 	for (size_t n = 0; n < s->pixels.frames; n++) {
 		if (along(s, s->frame + n) < along(s, lowest)) lowest = s->frame + n;
 		high_mm = fmax(high_mm, along(s, s->frame + n));

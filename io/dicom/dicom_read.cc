@@ -151,6 +151,7 @@ iso_status decompress(iso_dicom *file, const Layout &layout, iso_error *err)
 				"%llu pixels are promised and the file holds %llu bytes", layout.pixels(), packed);
 	const OFCondition done = set->chooseRepresentation(EXS_LittleEndianExplicit, nullptr);
 	if (done.good()) return ISO_OK;
+	if (done == EC_MemoryExhausted) return iso_fail_memory(err, file->path.c_str(), 0);
 	return iso_fail(err, ISO_BAD_INPUT, file->path.c_str(),
 			"decompress it first (gdcmconv --raw), or copy it again if it should be readable",
 			"the pixels (%s) cannot be decompressed: %s", syntax.getXferName(), done.text());
@@ -238,6 +239,7 @@ iso_status iso_dicom_open(const char *path, iso_dicom **out, iso_error *err)
 		made->path = path;
 		const OFCondition done = made->file.loadFile(path, EXS_Unknown, EGL_noChange, LONG_VALUE, ERM_fileOnly);
 		OFString sop_class;
+		if (done == EC_MemoryExhausted) return iso_fail_memory(err, path, 0);
 		if (done.bad() ||
 		    made->file.getMetaInfo()->findAndGetOFString(DCM_MediaStorageSOPClassUID, sop_class).bad())
 			return iso_fail(err, ISO_BAD_INPUT, path, DAMAGED, "a damaged or truncated DICOM file: %s",
@@ -432,6 +434,7 @@ iso_status iso_dicom_read_pixels(iso_dicom *file, iso_dicom_pixels *out, iso_err
 					"the pixels cannot be read: %s", problem);
 		// What was left on the disk is read now; a file that ends before it is told here.
 		const OFCondition done = file->file.loadAllDataIntoMemory();
+		if (done == EC_MemoryExhausted) return iso_fail_memory(err, file->path.c_str(), 0);
 		if (done.bad())
 			return iso_fail(err, ISO_BAD_INPUT, file->path.c_str(), DAMAGED,
 					"a damaged or truncated DICOM file: %s", done.text());
