@@ -311,9 +311,12 @@ double iso_dicom_number(const iso_dicom_item *item, uint32_t tag, size_t n)
 			Sint32 whole = 0;
 			Uint32 positive = 0;
 			Uint16 small = 0;
+			Sint16 signed_small = 0;
 			if (!element) return static_cast<double>(NAN);
 			if (element->getUint16(small, static_cast<unsigned long>(n)).good())
 				value = small;
+			else if (element->getSint16(signed_small, static_cast<unsigned long>(n)).good())
+				value = signed_small;
 			else if (element->getUint32(positive, static_cast<unsigned long>(n)).good())
 				value = positive;
 			else if (element->getSint32(whole, static_cast<unsigned long>(n)).good())

@@ -315,6 +315,16 @@ def test_nm(folder):
         d.SliceVector = [6, 5, 4, 3, 2, 1]
     assert (abs(voxels(convert_nm("shuffled", *at, change=shuffled)[1])[0][0][::-1] - image) <= 0.5001 * image.max() / 65535 + 1e-6 * image).all()
 
+    def signed(d):  # the mapping's ends are of the pixels' type, SS and not US, here by a half of the slope
+        d.PixelRepresentation = 1
+        d.PixelData = (numpy.frombuffer(d.PixelData, "<u2") // 2).astype("<i2").tobytes()
+        mapping = d.RealWorldValueMappingSequence[0]
+        mapping.RealWorldValueLastValueMapped, mapping.RealWorldValueSlope = 32767, 2 * mapping.RealWorldValueSlope
+        for name in ("RealWorldValueFirstValueMapped", "RealWorldValueLastValueMapped"):
+            mapping[name].VR = "SS"
+    # two steps of 16 bits lie between neighbours, and the half was rounded down
+    assert (abs(voxels(convert_nm("signed", *at, change=signed)[1])[0][0] - image) <= 2.001 * image.max() / 65535).all()
+
     def uncorrected(d):
         d.CorrectedImage = ["ATTN"]
     assert convert_nm("none", "--decay-reference", "none", change=uncorrected)[0]["decay_reference_s"] is None
