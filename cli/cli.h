@@ -15,7 +15,9 @@ int cli_bench(int argc, char **argv);
 int cli_calibrate(int argc, char **argv);
 int cli_convert(int argc, char **argv);
 int cli_dicom(int argc, char **argv);
+int cli_fetch(int argc, char **argv);
 int cli_info(int argc, char **argv);
+int cli_listen(int argc, char **argv);
 int cli_mu(int argc, char **argv);
 int cli_normalise(int argc, char **argv);
 int cli_quant(int argc, char **argv);
@@ -31,6 +33,9 @@ bool cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 int cli_fail(const iso_error *err);
 /* "isotrace: what" for a contradiction among options; returns 2. */
 int cli_usage(const char *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A text as JSON on stdout: in quotes, with quotes, backslashes and control characters escaped. */
+void cli_print_json_text(const char *text);
 
 /* A progress line with time left on stderr when it is a terminal; without one, the notes as plain lines. quiet: nothing. */
 const iso_progress *cli_progress(bool quiet);

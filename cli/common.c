@@ -143,6 +143,19 @@ void cli_progress_end(void)
 	shown.work_done = shown.work_total = 0;
 }
 
+void cli_print_json_text(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\') putchar('\\');
+		if ((unsigned char)*text < 0x20)
+			printf("\\u%04x", (unsigned)*text);
+		else
+			putchar(*text);
+	}
+	putchar('"');
+}
+
 iso_status cli_number(const char *option, const char *text, double low, double high, double *value, iso_error *err)
 {
 	char *end;

@@ -24,6 +24,8 @@ static const struct {
     {"simulate", cli_simulate, "list-mode with a known truth"},
     {"dicom", cli_dicom, "volume to a DICOM PET series"},
     {"send", cli_send, "DICOM files to a PACS"},
+    {"fetch", cli_fetch, "DICOM series from a PACS"},
+    {"listen", cli_listen, "receive DICOM and start studies"},
     {"bench", cli_bench, "this machine's speed on the kernels"},
 };
 

@@ -13,12 +13,16 @@ typedef struct arguments {
 	iso_error error;
 } arguments;
 
-enum { PACS = 256, THREADS, JSON };
+enum { PACS = 256, PACS_CONFIG, THREADS, JSON };
 
 static const struct argp_option option_table[] = {
     {"output", 'o', "DIR", 0, "Folder of the results (default: `output` in the study file)", 0},
-    {"pacs", PACS, "AET@HOST:PORT", 0,
-     "Send each scan's DICOM there (default: `pacs` in the study file, else not sent)", 0},
+    {"pacs", PACS, "PACS", 0,
+     "Send each scan's DICOM there: AET@HOST:PORT, or a name in the PACS configuration (default: `pacs` in the study "
+     "file, else not sent)",
+     0},
+    {"pacs-config", PACS_CONFIG, "FILE", 0,
+     "PACS configuration file, docs/pacs.md (default: `pacs_config` in the study file)", 0},
     {"threads", THREADS, "N", 0, "Threads to use (default: all). The results do not depend on it", 0},
     {"json", JSON, 0, 0, "Print the outcome as one JSON object on stdout", 0},
     {"quiet", 'q', 0, 0, "No progress and no notes", 0},
@@ -32,6 +36,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	switch (key) {
 	case 'o': a->options.output = text; break;
 	case PACS: a->options.pacs = text; break;
+	case PACS_CONFIG: a->options.pacs_config = text; break;
 	case THREADS:
 		if (cli_whole("threads", text, 1, 4096, &whole, &a->error) != ISO_OK)
 			a->failed = true;
@@ -69,20 +74,6 @@ static const struct argp argp = {
 	"failed and the rest is done, 5 the system failed.",
 };
 
-/* The text goes into JSON: quotes, backslashes and control characters escaped. */
-static void print_json_text(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\') putchar('\\');
-		if ((unsigned char)*text < 0x20)
-			printf("\\u%04x", (unsigned)*text);
-		else
-			putchar(*text);
-	}
-	putchar('"');
-}
-
 static void print_json(const iso_study_counts *counts, iso_status status, const iso_error *err)
 {
 	char text[2048] = "";
@@ -94,7 +85,7 @@ static void print_json(const iso_study_counts *counts, iso_status status, const 
 	if (status == ISO_OK)
 		fputs("null", stdout);
 	else
-		print_json_text(text);
+		cli_print_json_text(text);
 	puts("}");
 }
 

@@ -45,7 +45,7 @@ typedef struct raw_dicom {
 } raw_dicom;
 
 typedef struct raw_study {
-	char *name, *nuclide, *tracer, *subjects, *output, *pacs;
+	char *name, *nuclide, *tracer, *subjects, *output, *pacs, *pacs_config;
 	raw_scanner scanner;
 	raw_reconstruction reconstruction;
 	raw_organs organs;
@@ -133,6 +133,7 @@ static const cyaml_schema_field_t study_fields[] = {
     CYAML_FIELD_MAPPING("organs", CYAML_FLAG_DEFAULT, raw_study, organs, organs_fields),
     CYAML_FIELD_MAPPING("dicom", CYAML_FLAG_OPTIONAL, raw_study, dicom, dicom_fields),
     OPTIONAL_TEXT("pacs", raw_study, pacs),
+    OPTIONAL_TEXT("pacs_config", raw_study, pacs_config),
     CYAML_FIELD_END};
 
 static const cyaml_schema_value_t study_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, raw_study, study_fields)};
@@ -413,6 +414,7 @@ static iso_status read_study(iso_study_file *study, const raw_study *raw, iso_er
 	CHECK(copy_path(study, "organs.mu", raw->organs.mu, study->mu, err));
 	CHECK(read_dicom(study, &raw->dicom, err));
 	CHECK(copy_text(study, "pacs", raw->pacs, study->pacs, sizeof study->pacs, err));
+	CHECK(copy_path(study, "pacs_config", raw->pacs_config, study->pacs_config, err));
 	if (study->pacs[0] && !study->write_dicom)
 		return iso_fail(err, ISO_BAD_INPUT, study->path, "remove pacs, or write DICOM",
 				"a PACS to send to, but dicom.write is false");

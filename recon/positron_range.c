@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Three kinds of voxels. Far from thin tissue K is a sum of two Gaussians with the variances of the range's two Gamma distributions
- * in water; where the skin is in reach, the columns are scaled so that they sum to what does not leave through it: what does
- * travels through air for decimetres and is lost, or enters what lies behind the air. In thin tissue and in what positrons can
- * reach it from, K is a sparse column: from eight points of the voxel straight on in directions spread evenly over
- * the sphere, through the densities that mu tells, until the matter on the way equals one of a few distances in water (the
- * nodes of Gauss-Laguerre quadrature for the range's two Gamma distributions). Air keeps what is in it, but
- * for the air around the body next to the skin, which is barred. */
+ * Between tissues: K x = land phi(kept x), with phi of recon/matter_range.h. To phi the air and the voxels that hold a surface are full of
+ * water; what lands there counts by the matter that is really there (land, the density), and kept scales the columns so that they sum
+ * to what neither ends in thin tissue nor leaves through the skin. What does travels through air for decimetres and is lost, or enters what
+ * lies behind the air, by a sparse column. For a convex body of uniform density that is exact: positrons fly straight, and those
+ * that end in it have never left it.
+ * From thin tissue (lung): sparse columns of straight rays through the densities that mu tells. Into thin tissue: the same numbers, since
+ * what ends at b from a, per density at b, is what ends at a from b, per density at a.
+ * Air keeps what is in it, but for the air around the body next to the skin, which is barred. */
 #include "recon/positron_range.h"
 
-#include <gsl/gsl_integration.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
-#include "recon/water_range.h"
+#include "recon/matter_range.h"
 
-enum { POINTS = 8, DIRECTIONS = 24, RAYS = POINTS * DIRECTIONS, NODES = 4, DISTANCES = 2 * NODES };
+/* Straight ways from a voxel, and positrons that end on each. */
+enum { RAYS = 192, ENDS = 4 };
 
 static const double water_mu_per_cm = 0.0960; /* at 511 keV */
 /* Thin tissue is clearly thinner than water. Below density_air is air, and voxels that touch air hold a surface: their mean
  * density says nothing about the tissue in them. */
 static const double density_most = 0.8, density_air = 0.15, density_least = 0.0012;
-/* Beyond this many mean ranges 0.4 % of the positrons of any row of the table are left. */
-static const double reach_means = 3.5;
 static const double skin_mm = 3;
-/* ... and beyond so many less than 0.1 % of those that a surface loses come from (their mean distance counts). */
+/* Beyond so many mean ranges less than 0.1 % of those that a surface loses come from (their mean distance counts). */
 static const double surface_means = 6;
 
 typedef struct hit {
@@ -36,45 +36,18 @@ typedef struct hit {
 
 struct iso_range_model {
 	iso_grid grid;
-	double per_mm[3]; /* voxels per mm */
-	size_t voxels, followed, columns, entries, room;
-	size_t *from;  /* [columns] the voxel of decay, growing */
-	size_t *first; /* [columns + 1] */
-	size_t *to;    /* [entries] */
-	float *weight; /* [entries] */
-	iso_water_range *water;
-	/* [voxels] K x = body (G (kept x)) + (1 - body) x + the columns, with body 1 where there is matter, else 0. kept is 0 in air and
-	 * in voxels that are followed. */
-	float *kept;
-	bool *body;
+	double per_mm[3];                                    /* voxels per mm */
+	size_t voxels, thin_columns, columns, entries, room; /* the columns of thin tissue come first */
+	size_t *from;                                        /* [columns] the voxel of decay */
+	size_t *first;                                       /* [columns + 1] */
+	uint32_t *to;                                        /* [entries] */
+	float *weight;                                       /* [entries] */
+	iso_matter_range *matter;
+	float *kept, *land; /* [voxels]; 0 in air, kept in thin tissue, too */
+	bool *body, *thin;  /* [voxels] matter; thin tissue */
 	bool *barred;   /* air around the body, close to the skin: nothing decays there, and the columns are empty */
 	float *scratch; /* an image */
 };
-
-/* Distances in water and their probabilities, sorted by distance. */
-static iso_status make_distances(const iso_positron_range *range, double distance_mm[DISTANCES],
-				 double probability[DISTANCES], iso_error *err)
-{
-	/* weight x exp(-x): the density of a Gamma distribution of shape 2 and scale 1 */
-	gsl_integration_fixed_workspace *w =
-	    gsl_integration_fixed_alloc(gsl_integration_fixed_laguerre, NODES, 0, 1, 1, 0);
-	if (!w) return iso_fail_memory(err, "the positron range", NODES * 2 * sizeof(double));
-	const double *node = gsl_integration_fixed_nodes(w), *weight = gsl_integration_fixed_weights(w);
-	for (int part = 0; part < 2; part++)
-		for (int n = 0; n < NODES; n++) {
-			const double d = node[n] * range->scale_mm[part];
-			const double p = weight[n] * (part ? 1 - range->near_probability : range->near_probability);
-			int at = part * NODES + n;
-			for (; at > 0 && distance_mm[at - 1] > d; at--) {
-				distance_mm[at] = distance_mm[at - 1];
-				probability[at] = probability[at - 1];
-			}
-			distance_mm[at] = d;
-			probability[at] = p;
-		}
-	gsl_integration_fixed_free(w);
-	return ISO_OK;
-}
 
 /* Even over the sphere: a spiral by the golden angle. */
 static void direction_of(int number, double direction[3])
@@ -105,27 +78,6 @@ static double at_least(double density)
 	return density > density_least ? density : density_least;
 }
 
-/* Follows one ray; returns the number of hits, at most DISTANCES. */
-static size_t follow(const iso_range_model *m, const float *density, const double start_mm[3],
-		     const double direction[3], const double distance_mm[DISTANCES],
-		     const double probability[DISTANCES], hit *hits)
-{
-	const double *edge = m->grid.voxel_mm;
-	const double step = 0.25 * fmin(edge[0], fmin(edge[1], edge[2]));
-	double water = 0;
-	size_t count = 0, voxel;
-	int next = 0;
-	for (double at = 0.5 * step; next < DISTANCES; at += step) {
-		double point[3];
-		for (int a = 0; a < 3; a++) point[a] = start_mm[a] + at * direction[a];
-		if (!inside(m, point, &voxel)) break;
-		water += step * at_least((double)density[voxel]);
-		for (; next < DISTANCES && distance_mm[next] <= water; next++)
-			hits[count++] = (hit){voxel, probability[next] / RAYS};
-	}
-	return count;
-}
-
 static int by_voxel(const void *a, const void *b)
 {
 	const size_t x = ((const hit *)a)->voxel, y = ((const hit *)b)->voxel;
@@ -137,31 +89,13 @@ static iso_status grow(iso_range_model *m, size_t more, iso_error *err)
 {
 	if (m->entries + more <= m->room) return ISO_OK;
 	const size_t room = 2 * (m->entries + more);
-	size_t *to = realloc(m->to, room * sizeof *to);
+	uint32_t *to = realloc(m->to, room * sizeof *to);
 	if (to) m->to = to;
 	float *weight = to ? realloc(m->weight, room * sizeof *weight) : NULL;
 	if (!weight) return iso_fail_memory(err, "the positron range", room * (sizeof *to + sizeof *weight));
 	m->weight = weight;
 	m->room = room;
 	return ISO_OK;
-}
-
-/* Where the positrons of a voxel annihilate; returns the number of hits. */
-static size_t follow_all(const iso_range_model *m, const float *density, size_t voxel,
-			 const double distance_mm[DISTANCES], const double probability[DISTANCES], hit *hits)
-{
-	const size_t *size = m->grid.size;
-	const double index[3] = {(double)(voxel % size[0]), (double)(voxel / size[0] % size[1]),
-				 (double)(voxel / (size[0] * size[1]))};
-	size_t count = 0;
-	for (int ray = 0; ray < RAYS; ray++) {
-		double direction[3], at[3], start[3];
-		for (int a = 0; a < 3; a++) at[a] = index[a] + (ray >> a & 1 ? 0.25 : -0.25);
-		iso_grid_point_mm(&m->grid, at, start);
-		direction_of(ray, direction);
-		count += follow(m, density, start, direction, distance_mm, probability, hits + count);
-	}
-	return count;
 }
 
 /* Sorts a column's hits by voxel and adds up those of the same one; returns how many are left. */
@@ -186,7 +120,7 @@ static iso_status add_column(iso_range_model *m, size_t voxel, const hit *hits, 
 	m->from[m->columns] = voxel;
 	m->first[m->columns++] = m->entries;
 	for (size_t n = 0; n < count; n++) {
-		m->to[m->entries] = hits[n].voxel;
+		m->to[m->entries] = (uint32_t)hits[n].voxel;
 		m->weight[m->entries++] = (float)hits[n].weight;
 	}
 	m->first[m->columns] = m->entries;
@@ -206,32 +140,6 @@ static bool is_thin(const iso_grid *grid, const float *density, size_t voxel)
 			for (size_t i = at[0] - 1; i <= at[0] + 1; i++)
 				if ((double)density[i + size[0] * (j + size[1] * k)] < density_air) return false;
 	return true;
-}
-
-/* Thin tissue and the tissue from which positrons reach it; returns how many voxels. */
-static size_t mark_followed(const iso_range_model *m, const float *density, double reach_mm, bool *followed)
-{
-	const size_t *size = m->grid.size;
-	size_t count = 0;
-	for (size_t v = 0; v < m->voxels; v++) {
-		if (!is_thin(&m->grid, density, v)) continue;
-		long low[3], high[3];
-		const size_t at[3] = {v % size[0], v / size[0] % size[1], v / (size[0] * size[1])};
-		for (int a = 0; a < 3; a++) {
-			const long reach = (long)ceil(reach_mm / m->grid.voxel_mm[a]);
-			low[a] = (long)at[a] < reach ? 0 : (long)at[a] - reach;
-			high[a] = (long)at[a] + reach < (long)size[a] ? (long)at[a] + reach : (long)size[a] - 1;
-		}
-		for (long k = low[2]; k <= high[2]; k++)
-			for (long j = low[1]; j <= high[1]; j++)
-				for (long i = low[0]; i <= high[0]; i++) {
-					const size_t n = (size_t)i + size[0] * ((size_t)j + size[1] * (size_t)k);
-					if (followed[n] || !((double)density[n] >= density_most || n == v)) continue;
-					followed[n] = true;
-					count++;
-				}
-	}
-	return count;
 }
 
 /* Probability that a positron goes farther than this in water. */
@@ -292,9 +200,33 @@ static double surfaced(const iso_range_model *m, const float *density, const iso
 		direction_of(ray, direction);
 		const double p = leave(m, density, range, start, direction, &entered, &lost);
 		sum += p;
-		if (p > 0 && !lost) hits[(*count)++] = (hit){entered, p / RAYS};
+		if (p > 0 && !lost && !m->thin[entered]) hits[(*count)++] = (hit){entered, p / RAYS};
 	}
 	return sum / RAYS;
+}
+
+/* Where ENDS positrons of one straight way end: one in each ENDS-th of the distances' distribution, the same for no two rays. What ends in
+ * air is lost. Returns how many ended in matter. */
+static size_t fly(const iso_range_model *m, const float *density, const iso_positron_range *range, size_t from, int ray,
+		  hit *hits)
+{
+	const double *edge = m->grid.voxel_mm;
+	const double step = 0.25 * fmin(edge[0], fmin(edge[1], edge[2]));
+	const double offset = fmod(0.5 + ray * 0.41421356237309505, 1);
+	double water = 0, start[3], direction[3], point[3];
+	size_t count = 0, voxel;
+	int ended = 0;
+	start_of(&m->grid, from, ray, start);
+	direction_of(ray, direction);
+	for (double at = 0.5 * step; ended < ENDS; at += step) {
+		for (int a = 0; a < 3; a++) point[a] = start[a] + at * direction[a];
+		if (!inside(m, point, &voxel)) break;
+		water += step * at_least((double)density[voxel]);
+		const double share = ENDS * (1 - tail(range, water));
+		for (; ended < ENDS && ended + offset < share; ended++)
+			if (m->body[voxel]) hits[count++] = (hit){voxel, 1.0 / (RAYS * ENDS)};
+	}
+	return count;
 }
 
 /* Marks the box around each voxel that is marked, one axis after the other. */
@@ -349,93 +281,143 @@ static iso_status bar_air(iso_range_model *m, bool *near, bool *scratch, iso_err
 	return ISO_OK;
 }
 
-/* Fills kept, and crosses: whether positrons of a voxel enter other matter through air. near: scratch. */
-static void let_escape(iso_range_model *m, const float *density, const iso_positron_range *range, const bool *followed,
+/* Which voxels are what; full: what phi takes for the densities, air and surfaces as water. */
+static void sort_voxels(iso_range_model *m, const float *density, float *full)
+{
+	for (size_t v = 0; v < m->voxels; v++) {
+		m->body[v] = (double)density[v] >= density_air;
+		m->thin[v] = is_thin(&m->grid, density, v);
+		m->land[v] = m->body[v] ? density[v] : 0;
+		full[v] = m->thin[v] || (double)density[v] >= density_most ? density[v] : 1;
+	}
+}
+
+/* Columns that are made at a time, by all threads, before they are appended in order. */
+enum { BATCH = 256 };
+
+/* The columns of the chosen voxels: straight ways from thin tissue, or what enters other matter through air. */
+static iso_status fill_columns(iso_range_model *m, const float *density, const iso_positron_range *range,
+			       const bool *chosen, iso_error *err)
+{
+	const bool flies = chosen == m->thin;
+	const size_t most = flies ? RAYS * ENDS : RAYS;
+	size_t more = 0, voxel[BATCH], hits[BATCH];
+	for (size_t v = 0; v < m->voxels; v++) more += chosen[v];
+	if (more == 0) return ISO_OK;
+	hit *hit_of = malloc(BATCH * most * sizeof *hit_of);
+	size_t *from = realloc(m->from, (m->columns + more) * sizeof *from);
+	if (from) m->from = from;
+	size_t *first = realloc(m->first, (m->columns + more + 1) * sizeof *first);
+	if (first) m->first = first;
+	iso_status status =
+	    hit_of && from && first
+		? ISO_OK
+		: iso_fail_memory(err, "the positron range", BATCH * most * sizeof *hit_of + more * 2 * sizeof *from);
+	for (size_t v = 0; status == ISO_OK && v < m->voxels;) {
+		size_t count = 0;
+		for (; v < m->voxels && count < BATCH; v++)
+			if (chosen[v]) voxel[count++] = v;
+#pragma omp parallel for schedule(dynamic, 8)
+		for (size_t n = 0; n < count; n++) {
+			hit *own = hit_of + n * most;
+			hits[n] = 0;
+			for (int ray = 0; flies && ray < RAYS; ray++)
+				hits[n] += fly(m, density, range, voxel[n], ray, own + hits[n]);
+			if (!flies) surfaced(m, density, range, voxel[n], own, &hits[n]);
+			hits[n] = gather(own, hits[n]);
+		}
+		for (size_t n = 0; status == ISO_OK && n < count; n++)
+			status = add_column(m, voxel[n], hit_of + n * most, hits[n], err);
+	}
+	free(hit_of);
+	return status;
+}
+
+/* y += what ends in tissue of decays x in thin tissue, and the other way round. per_land: scratch. */
+static void exchange(const iso_range_model *m, const float *x, float *per_land, float *y)
+{
+	for (size_t v = 0; v < m->voxels; v++) per_land[v] = m->body[v] && !m->thin[v] ? x[v] / m->land[v] : 0;
+	for (size_t c = 0; c < m->thin_columns; c++) {
+		const size_t own = m->from[c];
+		const float x_own = x[own];
+		float sum = 0;
+		for (size_t n = m->first[c]; n < m->first[c + 1]; n++) {
+			y[m->to[n]] += m->weight[n] * x_own;
+			sum += m->weight[n] * per_land[m->to[n]];
+		}
+		y[own] += m->land[own] * sum;
+	}
+}
+
+/* x += its transpose of y. */
+static void exchange_back(const iso_range_model *m, const float *y, float *per_land, float *x)
+{
+	memset(per_land, 0, m->voxels * sizeof *per_land);
+	for (size_t c = 0; c < m->thin_columns; c++) {
+		const size_t own = m->from[c];
+		const float y_own = m->land[own] * y[own];
+		float sum = 0;
+		for (size_t n = m->first[c]; n < m->first[c + 1]; n++) {
+			sum += m->weight[n] * y[m->to[n]];
+			per_land[m->to[n]] += m->weight[n] * y_own;
+		}
+		x[own] += sum;
+	}
+	for (size_t v = 0; v < m->voxels; v++)
+		if (m->body[v] && !m->thin[v]) x[v] += per_land[v] / m->land[v];
+}
+
+/* Fills kept, and crosses: whether positrons of a voxel enter other matter through air. near, into_thin: scratch. */
+static void let_escape(iso_range_model *m, const float *density, const iso_positron_range *range, float *into_thin,
 		       bool *near, bool *crosses)
 {
-	float *inside_body = m->scratch;
-	for (size_t v = 0; v < m->voxels; v++) m->kept[v] = m->body[v] ? 1 : 0;
-	iso_water_range_blur(m->water, m->kept, inside_body);
-	for (size_t v = 0; v < m->voxels; v++) near[v] = !m->body[v];
+	for (size_t v = 0; v < m->voxels; v++) {
+		near[v] = !m->body[v];
+		m->kept[v] = m->thin[v] ? 1 : 0;
+		into_thin[v] = 0;
+	}
+	exchange_back(m, m->kept, m->scratch, into_thin);
+	for (size_t v = 0; v < m->voxels; v++) m->kept[v] = m->thin[v] ? 0 : m->land[v];
+	iso_matter_range_solve(m->matter, m->kept, m->scratch); /* the sums of phi's columns */
 	widen(m, surface_means * range->mean_mm, near, crosses);
 	const ptrdiff_t total = (ptrdiff_t)m->voxels;
 #pragma omp parallel for schedule(dynamic, 512)
 	for (ptrdiff_t v = 0; v < total; v++) {
 		hit hits[RAYS];
 		size_t count = 0;
-		const bool blurred = m->body[v] && !followed[v];
-		const double gone = blurred && near[v] ? surfaced(m, density, range, (size_t)v, hits, &count) : 0;
+		const bool tissue = m->body[v] && !m->thin[v];
+		const double gone = tissue && near[v] ? surfaced(m, density, range, (size_t)v, hits, &count) : 0;
 		crosses[v] = count > 0;
-		m->kept[v] = blurred ? (float)((1 - gone) / (double)inside_body[v]) : 0;
+		m->kept[v] = tissue ? (float)(fmax(1 - gone - (double)into_thin[v], 0) / (double)m->scratch[v]) : 0;
 	}
-}
-
-/* Columns that are made at a time, by all threads, before they are appended in order. */
-enum { BATCH = 256 };
-typedef struct batch {
-	size_t count, voxel[BATCH], hits[BATCH];
-	hit hit[BATCH][RAYS * DISTANCES];
-} batch;
-
-static void make_columns(const iso_range_model *m, const float *density, const iso_positron_range *range,
-			 const bool *followed, const double distance_mm[DISTANCES], const double probability[DISTANCES],
-			 batch *b)
-{
-#pragma omp parallel for schedule(dynamic, 8)
-	for (size_t n = 0; n < b->count; n++) {
-		size_t count;
-		if (followed[b->voxel[n]])
-			count = follow_all(m, density, b->voxel[n], distance_mm, probability, b->hit[n]);
-		else
-			surfaced(m, density, range, b->voxel[n], b->hit[n], &count);
-		b->hits[n] = gather(b->hit[n], count);
-	}
-}
-
-static iso_status fill_columns(iso_range_model *m, const float *density, const iso_positron_range *range,
-			       const bool *followed, const bool *crosses, iso_error *err)
-{
-	double distance_mm[DISTANCES] = {0}, probability[DISTANCES] = {0};
-	iso_status status = make_distances(range, distance_mm, probability, err);
-	if (status != ISO_OK) return status;
-	size_t most = 0;
-	for (size_t v = 0; v < m->voxels; v++) most += followed[v] || crosses[v];
-	batch *b = malloc(sizeof *b);
-	m->from = calloc(most + 1, sizeof *m->from);
-	m->first = calloc(most + 1, sizeof *m->first);
-	if (!b || !m->from || !m->first)
-		status = iso_fail_memory(err, "the positron range", sizeof *b + (most + 1) * 2 * sizeof *m->from);
-	for (size_t v = 0; status == ISO_OK && v < m->voxels;) {
-		for (b->count = 0; v < m->voxels && b->count < BATCH; v++)
-			if (followed[v] || crosses[v]) b->voxel[b->count++] = v;
-		make_columns(m, density, range, followed, distance_mm, probability, b);
-		for (size_t n = 0; status == ISO_OK && n < b->count; n++)
-			status = add_column(m, b->voxel[n], b->hit[n], b->hits[n], err);
-	}
-	free(b);
-	return status;
 }
 
 static iso_status fill(iso_range_model *m, const float *density, const iso_positron_range *range, iso_error *err)
 {
 	m->kept = malloc(m->voxels * sizeof *m->kept);
+	m->land = malloc(m->voxels * sizeof *m->land);
 	m->body = malloc(m->voxels * sizeof *m->body);
+	m->thin = malloc(m->voxels * sizeof *m->thin);
 	m->barred = malloc(m->voxels * sizeof *m->barred);
-	bool *followed = calloc(3 * m->voxels, sizeof *followed), *near = followed ? followed + m->voxels : NULL;
 	m->scratch = malloc(m->voxels * sizeof *m->scratch);
-	iso_status status = iso_water_range_create(&m->grid, range, &m->water, err);
-	if (status == ISO_OK && !(m->kept && m->body && m->barred && m->scratch && followed))
-		status = iso_fail_memory(err, "the positron range", m->voxels * (2 * sizeof *m->kept + 5));
+	bool *near = calloc(2 * m->voxels, sizeof *near);
+	float *image = malloc(m->voxels * sizeof *image);
+	iso_status status = ISO_OK;
+	if (!(m->kept && m->land && m->body && m->thin && m->barred && m->scratch && near && image))
+		status = iso_fail_memory(err, "the positron range", m->voxels * (4 * sizeof *image + 5));
 	if (status == ISO_OK) {
-		for (size_t v = 0; v < m->voxels; v++) m->body[v] = (double)density[v] >= density_air;
-		status = bar_air(m, near, near + m->voxels, err);
+		sort_voxels(m, density, image);
+		status = iso_matter_range_create(&m->grid, image, range, &m->matter, err);
 	}
+	if (status == ISO_OK) status = bar_air(m, near, near + m->voxels, err);
+	if (status == ISO_OK) status = fill_columns(m, density, range, m->thin, err);
 	if (status == ISO_OK) {
-		m->followed = mark_followed(m, density, reach_means * range->mean_mm, followed);
-		let_escape(m, density, range, followed, near, near + m->voxels);
-		status = fill_columns(m, density, range, followed, near + m->voxels, err);
+		m->thin_columns = m->columns;
+		let_escape(m, density, range, image, near, near + m->voxels);
+		status = fill_columns(m, density, range, near + m->voxels, err);
 	}
-	free(followed);
+	free(near);
+	free(image);
 	return status;
 }
 
@@ -467,30 +449,30 @@ iso_status iso_range_model_create(const iso_grid *grid, const iso_image *mu, con
 void iso_range_model_forward(const iso_range_model *m, const float *x, float *y)
 {
 	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->kept[v] * x[v];
-	iso_water_range_blur(m->water, m->scratch, y);
-	for (size_t v = 0; v < m->voxels; v++)
-		if (!m->body[v]) y[v] = m->barred[v] ? 0 : x[v];
-	for (size_t c = 0; c < m->columns; c++)
+	iso_matter_range_solve(m->matter, m->scratch, y);
+	/* The polynomials of the iteration may leave 1e-5 below 0 where nothing is: a negative expectation. */
+	for (size_t v = 0; v < m->voxels; v++) {
+		if (m->body[v])
+			y[v] = m->thin[v] ? 0 : m->land[v] * fmaxf(y[v], 0);
+		else
+			y[v] = m->barred[v] ? 0 : x[v];
+	}
+	exchange(m, x, m->scratch, y);
+	for (size_t c = m->thin_columns; c < m->columns; c++)
 		for (size_t n = m->first[c]; n < m->first[c + 1]; n++) y[m->to[n]] += m->weight[n] * x[m->from[c]];
 }
 
 void iso_range_model_adjoint(const iso_range_model *m, const float *y, float *x)
 {
-	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->body[v] ? y[v] : 0;
-	iso_water_range_blur(m->water, m->scratch, x);
+	for (size_t v = 0; v < m->voxels; v++) m->scratch[v] = m->thin[v] ? 0 : m->land[v] * y[v];
+	iso_matter_range_solve(m->matter, m->scratch, x);
 	for (size_t v = 0; v < m->voxels; v++) x[v] = m->body[v] ? m->kept[v] * x[v] : m->barred[v] ? 0 : y[v];
-	const ptrdiff_t columns = (ptrdiff_t)m->columns;
-#pragma omp parallel for schedule(static)
-	for (ptrdiff_t c = 0; c < columns; c++) {
-		double sum = 0;
-		for (size_t n = m->first[c]; n < m->first[c + 1]; n++) sum += (double)(m->weight[n] * y[m->to[n]]);
-		x[m->from[c]] += (float)sum;
+	exchange_back(m, y, m->scratch, x);
+	for (size_t c = m->thin_columns; c < m->columns; c++) {
+		float sum = 0;
+		for (size_t n = m->first[c]; n < m->first[c + 1]; n++) sum += m->weight[n] * y[m->to[n]];
+		x[m->from[c]] += sum;
 	}
-}
-
-size_t iso_range_model_voxels(const iso_range_model *m)
-{
-	return m->followed;
 }
 
 void iso_range_model_free(iso_range_model *m)
@@ -501,9 +483,11 @@ void iso_range_model_free(iso_range_model *m)
 	free(m->to);
 	free(m->weight);
 	free(m->kept);
+	free(m->land);
 	free(m->body);
+	free(m->thin);
 	free(m->barred);
 	free(m->scratch);
-	iso_water_range_free(m->water);
+	iso_matter_range_free(m->matter);
 	free(m);
 }

@@ -17,8 +17,6 @@ iso_status iso_range_model_create(const iso_grid *grid, const iso_image *mu, con
 void iso_range_model_forward(const iso_range_model *model, const float *x, float *y);
 /* x = K' y. */
 void iso_range_model_adjoint(const iso_range_model *model, const float *y, float *x);
-/* Number of voxels whose positrons are followed through the densities; all others have the range in water. */
-size_t iso_range_model_voxels(const iso_range_model *model);
 void iso_range_model_free(iso_range_model *model);
 
 #endif

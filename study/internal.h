@@ -19,7 +19,8 @@ typedef struct iso_job {
 	const iso_study_file *study;
 	const iso_study_row *row;
 	const iso_study_options *options;
-	const char *pacs; /* NULL = not sent */
+	const char *pacs;        /* NULL = not sent */
+	const char *pacs_config; /* NULL = none */
 	const iso_nuclide *nuclide;
 	char output[PATH_MAX];   /* of the study */
 	char folder[PATH_MAX];   /* of this job */

@@ -17,6 +17,7 @@
 #include "core/output.h"
 #include "isotrace/exports.h"
 #include "isotrace/organs.h"
+#include "isotrace/pacs.h"
 #include "isotrace/version.h"
 #include "study/internal.h"
 
@@ -171,15 +172,19 @@ static iso_status do_job(iso_job *job)
 /* --- the study ---------------------------------------------------------------------------------------------- */
 
 /* What concerns every row is looked at before the first hour of computing. */
-static iso_status check_study(const iso_study_file *study, const char *pacs, const iso_nuclide **nuclide,
-			      iso_error *err)
+static iso_status check_study(const iso_study_file *study, const char *pacs, const char *pacs_config,
+			      const iso_nuclide **nuclide, iso_error *err)
 {
-	iso_pacs parsed;
+	iso_pacs_file pacs_file = {.pacs = NULL};
+	iso_pacs chosen;
 	iso_organ *organs = NULL;
 	iso_frame *frames = NULL;
 	size_t count = 0;
 	ISO_TRY(iso_nuclide_find(study->nuclide, study->path, nuclide, err));
-	if (pacs) ISO_TRY(iso_pacs_parse(pacs, &parsed, err));
+	if (pacs && pacs_config) ISO_TRY(iso_pacs_file_load(pacs_config, &pacs_file, err));
+	const iso_status known = pacs ? iso_pacs_choose(&pacs_file, pacs, &chosen, err) : ISO_OK;
+	iso_pacs_file_free(&pacs_file);
+	ISO_TRY(known);
 	if (pacs && !study->write_dicom)
 		return iso_fail(err, ISO_BAD_USAGE, study->path, "remove dicom.write: false",
 				"a PACS to send to, but the study writes no DICOM");
@@ -262,9 +267,12 @@ static iso_status run_study(const iso_study_file *study, const iso_study_row *ro
 {
 	const char *output = options->output ? options->output : study->output;
 	const char *pacs = options->pacs ? options->pacs : study->pacs[0] ? study->pacs : NULL;
+	const char *pacs_config = options->pacs_config    ? options->pacs_config
+				  : study->pacs_config[0] ? study->pacs_config
+							  : NULL;
 	const iso_nuclide *nuclide;
 	int lock;
-	ISO_TRY(check_study(study, pacs, &nuclide, err));
+	ISO_TRY(check_study(study, pacs, pacs_config, &nuclide, err));
 	if (strlen(output) >= PATH_MAX) return iso_fail(err, ISO_BAD_USAGE, output, "use a shorter path", "too long");
 	ISO_TRY(lock_output(output, &lock, err));
 	char cache[PATH_MAX];
@@ -278,6 +286,7 @@ static iso_status run_study(const iso_study_file *study, const iso_study_row *ro
 		job->row = rows + j;
 		job->options = options;
 		job->pacs = pacs;
+		job->pacs_config = pacs_config;
 		job->nuclide = nuclide;
 		job->progress = (iso_progress){.report = report, .note = keep_note, .user = job, .work = work};
 		strcpy(job->output, output);

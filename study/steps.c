@@ -305,10 +305,21 @@ static iso_status run_send(iso_job *job, const json_t *facts, iso_error *err)
 {
 	(void)facts;
 	char path[PATH_MAX];
+	iso_pacs_file file = {.pacs = NULL};
 	iso_pacs pacs;
 	ISO_TRY(iso_path_join(job->folder, DICOM, path, err));
-	ISO_TRY(iso_pacs_parse(job->pacs, &pacs, err));
-	return iso_dicom_send(path, &pacs, &job->progress, NULL, NULL, err);
+	if (job->pacs_config) ISO_TRY(iso_pacs_file_load(job->pacs_config, &file, err));
+	iso_status status = iso_pacs_choose(&file, job->pacs, &pacs, err);
+	if (status == ISO_OK && !file.queue[0]) {
+		status = iso_dicom_send(path, &pacs, &job->progress, NULL, NULL, err);
+	} else if (status == ISO_OK) {
+		status = iso_pacs_queue_add(file.queue, path, &pacs, &job->progress, NULL, NULL, err);
+		if (status == ISO_OK)
+			status =
+			    iso_pacs_queue_send(file.queue, &pacs, &file.listener, &job->progress, NULL, NULL, err);
+	}
+	iso_pacs_file_free(&file);
+	return status;
 }
 
 static const char *const convert_outputs[] = {LISTMODE, NULL};

@@ -2,7 +2,6 @@
 #ifndef ISOTRACE_DICOM_H
 #define ISOTRACE_DICOM_H
 
-#include "isotrace/progress.h"
 #include "isotrace/volume.h"
 
 #ifdef __cplusplus
@@ -47,22 +46,6 @@ typedef struct iso_dicom_dose {
  * their number. Described in docs/dicom.md. */
 iso_status iso_dicom_write_pet(const char *directory, const iso_volume *volume, const iso_dicom_dose *dose,
 			       const iso_dicom_subject *subject, size_t *files, iso_error *err);
-
-typedef struct iso_pacs {
-	char ae_title[17], host[256];
-	unsigned port;
-	char own_ae_title[17]; /* "ISOTRACE" */
-	double timeout_s;      /* for connecting and for each answer; 30 unless changed */
-} iso_pacs;
-/* Parses "AET@HOST:PORT": ISO_BAD_USAGE when it is not that. */
-iso_status iso_pacs_parse(const char *text, iso_pacs *pacs, iso_error *err);
-
-/* C-ECHO, then C-STORE of every DICOM file below a path (file or folder, in the order of the names), on one
- * association. What is no DICOM file is skipped and noted. All stored: ISO_OK; some: ISO_PARTIAL with the first failure in err;
- * no connection or none stored: ISO_IO. stored and failed may be NULL. DCMTK, which does this, keeps its log level and
- * its timeouts for the whole process: they are set here. */
-iso_status iso_dicom_send(const char *path, const iso_pacs *pacs, const iso_progress *progress, size_t *stored,
-			  size_t *failed, iso_error *err);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@
 #include "isotrace/normalisation.h"
 #include "isotrace/nuclide.h"
 #include "isotrace/organs.h"
+#include "isotrace/pacs.h"
 #include "isotrace/progress.h"
 #include "isotrace/projector.h"
 #include "isotrace/recon.h"

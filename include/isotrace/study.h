@@ -17,7 +17,8 @@ typedef struct iso_study_counts {
 typedef struct iso_study_options {
 	const char *output; /* folder of the results; NULL: as the study file says */
 	int threads;        /* 0 = as many as OpenMP offers */
-	const char *pacs;   /* "AET@HOST:PORT" to send to; NULL: as the study file says */
+	const char *pacs;   /* to send to, "AET@HOST:PORT" or a name in pacs_config; NULL: as the study file says */
+	const char *pacs_config; /* PACS configuration file; NULL: as the study file says */
 	const iso_progress *progress;
 } iso_study_options;
 

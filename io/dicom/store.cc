@@ -6,61 +6,35 @@
 #include <utility>
 #include <vector>
 
-#include "io/dicom/shim.h"
+#include "io/dicom/association.h"
 
-#include "dcmtk/dcmnet/dcmtrans.h"
 #include "dcmtk/dcmnet/diutil.h"
-#include "dcmtk/dcmnet/scu.h"
+
+struct iso_dcm_session {
+	std::unique_ptr<DcmTLSTransportLayer> layer; // outlives the association
+	iso_scu scu;
+};
 
 namespace
 {
 
-struct Image {
-	std::string path, sop_class, syntax;
-};
-
-// A DICOM file with a header that says what it holds; pixel data stay on the disk.
-bool look(const char *path, Image &image)
+void take(DcmItem *from, const DcmTagKey &tag, char *to, size_t size)
 {
-	DcmFileFormat file;
-	if (file.loadFile(path, EXS_Unknown, EGL_noChange, 256, ERM_fileOnly).bad()) return false;
-	OFString sop_class, syntax;
-	if (file.getMetaInfo()->findAndGetOFString(DCM_MediaStorageSOPClassUID, sop_class).bad() ||
-	    file.getMetaInfo()->findAndGetOFString(DCM_TransferSyntaxUID, syntax).bad() || sop_class.empty() ||
-	    sop_class == UID_MediaStorageDirectoryStorage)
-		return false;
-	image = {path, sop_class.c_str(), syntax.c_str()};
-	return true;
-}
-
-void note(const iso_progress *progress, const std::string &line)
-{
-	if (progress && progress->note) progress->note(progress->user, line.c_str());
-}
-
-bool stop(const iso_progress *progress, size_t done, size_t all)
-{
-	return progress && progress->report &&
-	       progress->report(progress->user, "sending", static_cast<double>(done) / static_cast<double>(all)) != 0;
-}
-
-bool is_uncompressed(const std::string &syntax)
-{
-	return syntax == UID_LittleEndianExplicitTransferSyntax || syntax == UID_LittleEndianImplicitTransferSyntax ||
-	       syntax == UID_BigEndianExplicitTransferSyntax;
+	OFString text;
+	if (from->findAndGetOFString(tag, text).good() && text.size() < size)
+		std::snprintf(to, size, "%s", text.c_str());
 }
 
 // One presentation context per kind of file. Uncompressed files may go as either little endian.
-iso_status propose(DcmSCU &scu, const std::vector<Image> &images, const char *shown, iso_error *err)
+iso_status propose(iso_scu &scu, const iso_dcm_object *objects, size_t count, iso_error *err)
 {
 	std::vector<std::pair<std::string, std::string>> kinds;
-	OFList<OFString> plain;
-	plain.push_back(UID_LittleEndianExplicitTransferSyntax);
-	plain.push_back(UID_LittleEndianImplicitTransferSyntax);
+	const OFList<OFString> plain = iso_plain_syntaxes();
 	OFCondition done = scu.addPresentationContext(UID_VerificationSOPClass, plain);
-	for (const Image &image : images) {
-		const std::pair<std::string, std::string> kind(image.sop_class,
-							       is_uncompressed(image.syntax) ? "" : image.syntax);
+	for (size_t i = 0; i < count; i++) {
+		const std::string syntax = objects[i].syntax;
+		const std::pair<std::string, std::string> kind(objects[i].sop_class,
+							       iso_is_uncompressed(syntax) ? "" : syntax);
 		bool known = false;
 		for (const auto &k : kinds) known = known || k == kind;
 		if (known) continue;
@@ -73,135 +47,122 @@ iso_status propose(DcmSCU &scu, const std::vector<Image> &images, const char *sh
 		if (done.good()) done = scu.addPresentationContext(kind.first.c_str(), syntaxes);
 	}
 	if (done.bad() || kinds.size() > 127)
-		return iso_fail(err, ISO_BAD_INPUT, shown, "send the folders one by one",
+		return iso_fail(err, ISO_BAD_INPUT, nullptr, "send the folders one by one",
 				"%zu kinds of DICOM objects are more than one association carries", kinds.size());
 	return ISO_OK;
 }
 
-// Who was called and what they said, in one line.
-iso_status no_service(const iso_pacs *pacs, const char *remedy, const char *what, const OFCondition &why,
-		      iso_error *err)
+// The syntax that the file has, else for uncompressed files whichever the receiver took; DCMTK then converts.
+T_ASC_PresentationContextID context_of(iso_scu &scu, const iso_dcm_object *object)
 {
-	std::string reason = why.text();
-	for (char &c : reason)
-		if (c == '\n') c = ' ';
-	return iso_fail(err, ISO_IO, nullptr, remedy, "PACS %s at %s port %u: %s (%s)", pacs->ae_title, pacs->host,
-			pacs->port, what, reason.c_str());
+	T_ASC_PresentationContextID context = scu.findPresentationContextID(object->sop_class, object->syntax);
+	if (!context && iso_is_uncompressed(object->syntax))
+		context = scu.findPresentationContextID(object->sop_class, UID_LittleEndianExplicitTransferSyntax);
+	if (!context && iso_is_uncompressed(object->syntax))
+		context = scu.findPresentationContextID(object->sop_class, UID_LittleEndianImplicitTransferSyntax);
+	return context;
 }
 
-iso_status connect(DcmSCU &scu, const iso_pacs *pacs, iso_error *err)
+iso_delivery store(iso_scu &scu, const char *path, const iso_dcm_object *object, std::string &problem)
 {
-	const Uint32 timeout_s = static_cast<Uint32>(pacs->timeout_s + 0.5);
-	scu.setAETitle(pacs->own_ae_title);
-	scu.setPeerAETitle(pacs->ae_title);
-	scu.setPeerHostName(pacs->host);
-	scu.setPeerPort(static_cast<Uint16>(pacs->port));
-	scu.setConnectionTimeout(static_cast<Sint32>(timeout_s));
-	scu.setACSETimeout(timeout_s);
-	scu.setDIMSETimeout(timeout_s);
-	scu.setDIMSEBlockingMode(DIMSE_NONBLOCKING);
-	scu.setDatasetConversionMode(OFTrue);
-	scu.setVerbosePCMode(OFFalse);
-	dcmSocketSendTimeout.set(static_cast<Sint32>(timeout_s));
-	OFCondition done = scu.initNetwork();
-	if (done.bad()) return no_service(pacs, "check the machine's network", "no network", done, err);
-	done = scu.negotiateAssociation();
-	if (done == DUL_ASSOCIATIONREJECTED)
-		return no_service(pacs, "make the PACS know both titles (its own and --own-aet)",
-				  "refuses the association", done, err);
-	if (done == NET_EC_NoAcceptablePresentationContexts)
-		return no_service(pacs, "allow PET Image Storage in the PACS", "accepts none of these objects", done,
-				  err);
-	if (done.bad())
-		return no_service(pacs, "check that the PACS runs, host and port, and the firewall between",
-				  "no association", done, err);
-	done = scu.sendECHORequest(0);
-	// Some archives take objects without offering C-ECHO: that alone is no reason to give up.
-	if (done.bad() && done != DIMSE_NOVALIDPRESENTATIONCONTEXTID)
-		return no_service(pacs, "check the log of the PACS", "does not answer C-ECHO", done, err);
-	return ISO_OK;
-}
-
-// One file. Empty: stored; a warning counts as stored. lost: the association is gone.
-std::string store(DcmSCU &scu, const Image &image, bool &lost)
-{
+	const T_ASC_PresentationContextID context = context_of(scu, object);
 	Uint16 answer = 0;
-	// The syntax that the file has, else for uncompressed files whichever the receiver took; DCMTK then converts.
-	T_ASC_PresentationContextID context =
-	    scu.findPresentationContextID(image.sop_class.c_str(), image.syntax.c_str());
-	if (!context && is_uncompressed(image.syntax))
-		context =
-		    scu.findPresentationContextID(image.sop_class.c_str(), UID_LittleEndianExplicitTransferSyntax);
-	if (!context && is_uncompressed(image.syntax))
-		context =
-		    scu.findPresentationContextID(image.sop_class.c_str(), UID_LittleEndianImplicitTransferSyntax);
-	if (!context) return "the receiver does not take this kind of object";
-	const OFCondition done = scu.sendSTORERequest(context, image.path.c_str(), nullptr, answer);
-	if (done.bad()) {
-		lost = done != NET_EC_NoAcceptablePresentationContexts && done != DIMSE_NOVALIDPRESENTATIONCONTEXTID &&
-		       done != NET_EC_InvalidSOPClassUID && done != NET_EC_InvalidSOPInstanceUID;
-		return done.text();
+	if (!context) {
+		problem = "the receiver does not take this kind of object";
+		return ISO_REFUSED;
 	}
-	if (answer == STATUS_Success || (answer & 0xf000) == 0xb000) return "";
+	const OFCondition done = scu.sendSTORERequest(context, path, nullptr, answer);
+	if (done.bad()) {
+		problem = done.text();
+		// DCMTK's conditions of reading a file and of the object in it come before a byte is sent.
+		const bool ours = done.module() == OFM_dcmdata || done == NET_EC_NoAcceptablePresentationContexts ||
+				  done == DIMSE_NOVALIDPRESENTATIONCONTEXTID || done == NET_EC_InvalidSOPClassUID ||
+				  done == NET_EC_InvalidSOPInstanceUID || done == NET_EC_UnknownStorageSOPClass ||
+				  done == DIMSE_BADDATA;
+		return ours ? ISO_REFUSED : ISO_LOST;
+	}
+	if (answer == STATUS_Success || (answer & 0xf000) == 0xb000) return ISO_DELIVERED;
 	char text[80];
 	std::snprintf(text, sizeof text, "status %04x: %s", static_cast<unsigned>(answer),
 		      DU_cstoreStatusString(answer));
-	return text;
+	problem = text;
+	return (answer & 0xff00) == 0xa700 ? ISO_LATER : ISO_REFUSED; // A7xx: out of resources
 }
 
 } // namespace
 
-iso_status iso_dcm_store(const char *shown, const char *const *path, size_t count, const iso_pacs *pacs,
-			 const iso_progress *progress, size_t *stored, size_t *failed, iso_error *err)
+iso_status iso_dcm_look(const char *path, iso_dcm_object *object, bool *found, iso_error *err)
 {
-	*stored = *failed = 0;
+	*found = false;
+	*object = iso_dcm_object();
 	return iso_guard(err, [&]() -> iso_status {
 		iso_quiet();
-		std::vector<Image> images;
-		for (size_t i = 0; i < count; i++) {
-			Image image;
-			if (look(path[i], image))
-				images.push_back(image);
-			else
-				note(progress, std::string(path[i]) + ": no DICOM file, skipped");
-		}
-		if (images.empty())
-			return iso_fail(err, ISO_BAD_INPUT, shown, "name a DICOM file or a folder of them",
-					"there is no DICOM file here");
-		DcmSCU scu;
-		iso_status status = propose(scu, images, shown, err);
-		if (status == ISO_OK) status = connect(scu, pacs, err);
-		if (status != ISO_OK) {
-			*failed = images.size();
-			return status;
-		}
-		std::string first, first_path;
-		bool lost = false, cancelled = false;
-		for (const Image &image : images) {
-			cancelled = cancelled || stop(progress, *stored + *failed, images.size());
-			if (cancelled || lost) break;
-			const std::string problem = store(scu, image, lost);
-			if (problem.empty()) {
-				++*stored;
-				continue;
-			}
-			++*failed;
-			note(progress, image.path + ": " + problem);
-			if (first.empty()) first = problem, first_path = image.path;
-		}
-		if (cancelled || lost)
-			(void)scu.abortAssociation();
+		DcmFileFormat file;
+		// What follows (0020,000E) is of no interest here; the pixels stay on the disk.
+		if (file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, 256, ERM_fileOnly, DCM_StudyID).bad())
+			return ISO_OK;
+		DcmItem *meta = file.getMetaInfo(), *data = file.getDataset();
+		take(meta, DCM_MediaStorageSOPClassUID, object->sop_class, sizeof object->sop_class);
+		take(meta, DCM_TransferSyntaxUID, object->syntax, sizeof object->syntax);
+		take(meta, DCM_MediaStorageSOPInstanceUID, object->sop_instance, sizeof object->sop_instance);
+		take(data, DCM_SOPInstanceUID, object->sop_instance, sizeof object->sop_instance);
+		take(data, DCM_StudyInstanceUID, object->study, sizeof object->study);
+		take(data, DCM_SeriesInstanceUID, object->series, sizeof object->series);
+		take(data, DCM_Modality, object->modality, sizeof object->modality);
+		*found = object->sop_class[0] && object->syntax[0] && object->sop_instance[0] &&
+			 std::string(object->sop_class) != UID_MediaStorageDirectoryStorage;
+		return ISO_OK;
+	});
+}
+
+iso_status iso_dcm_session_open(const iso_pacs *pacs, const iso_dcm_object *objects, size_t count,
+				iso_dcm_session **out, iso_error *err)
+{
+	*out = nullptr;
+	return iso_guard(err, [&]() -> iso_status {
+		iso_quiet();
+		auto session = std::make_unique<iso_dcm_session>();
+		iso_status status = propose(session->scu, objects, count, err);
+		if (status == ISO_OK) status = iso_associate(session->scu, pacs, session->layer, err);
+		if (status != ISO_OK) return status;
+		const OFCondition done = session->scu.sendECHORequest(0);
+		// Some archives take objects without offering C-ECHO: that alone is no reason to give up.
+		if (done.bad() && done != DIMSE_NOVALIDPRESENTATIONCONTEXTID)
+			return iso_no_service(pacs, "check the log of the PACS", "does not answer C-ECHO", done, err);
+		*out = session.release();
+		return ISO_OK;
+	});
+}
+
+iso_delivery iso_dcm_session_store(iso_dcm_session *session, const char *path, const iso_dcm_object *object,
+				   char *problem, size_t size)
+{
+	iso_delivery delivery = ISO_LOST;
+	iso_error err;
+	const iso_status status = iso_guard(&err, [&]() -> iso_status {
+		std::string text;
+		delivery = store(session->scu, path, object, text);
+		std::snprintf(problem, size, "%s", text.c_str());
+		for (char *c = problem; *c; c++)
+			if (*c == '\n') *c = ' ';
+		return ISO_OK;
+	});
+	if (status != ISO_OK) {
+		std::snprintf(problem, size, "%s", err.message);
+		return ISO_LOST;
+	}
+	return delivery;
+}
+
+void iso_dcm_session_close(iso_dcm_session *session, bool abort)
+{
+	if (!session) return;
+	(void)iso_guard(nullptr, [&]() -> iso_status {
+		if (abort)
+			(void)session->scu.abortAssociation();
 		else
-			(void)scu.releaseAssociation();
-		*failed = images.size() - *stored;
-		if (cancelled)
-			return iso_fail(err, ISO_CANCELLED, shown,
-					"send again: what the PACS has is replaced by the same",
-					"stopped after %zu of %zu files", *stored, images.size());
-		if (!*failed) return ISO_OK;
-		return iso_fail(err, *stored ? ISO_PARTIAL : ISO_IO, first_path.c_str(),
-				"see the PACS's log, then send again: what it has is replaced by the same",
-				"PACS %s at %s port %u did not store %zu of %zu files: %s", pacs->ae_title, pacs->host,
-				pacs->port, *failed, images.size(), first.c_str());
+			(void)session->scu.releaseAssociation();
+		delete session;
+		return ISO_OK;
 	});
 }

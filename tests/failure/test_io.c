@@ -13,6 +13,7 @@
 #include "isotrace/exports.h"
 #include "isotrace/listmode.h"
 #include "isotrace/nifti.h"
+#include "isotrace/pacs.h"
 #include "isotrace/singles.h"
 #include "tests/failure/inject.h"
 #include "tests/harness.h"
@@ -314,6 +315,46 @@ static void calibration(void)
 	iso_fail_every_allocation(&(iso_scenario){.run = read_calibration});
 }
 
+static iso_status load_pacs(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_pacs_file file;
+	const iso_status status = iso_pacs_file_load(iso_test_path("pacs.yaml"), &file, err);
+	if (status == ISO_OK) iso_pacs_file_free(&file);
+	return status;
+}
+
+static iso_status use_queue(const char *folder, iso_error *err)
+{
+	iso_pacs pacs;
+	iso_pacs_queue_status *look = NULL;
+	size_t count, sent, failed;
+	iso_status status = iso_pacs_parse("A@127.0.0.1:1", &pacs, err);
+	pacs.send_by_web = true; /* to where nobody is */
+	pacs.retries = 0;
+	strcpy(pacs.web.url, "http://127.0.0.1:1");
+	if (status == ISO_OK)
+		status = iso_pacs_queue_add(in(folder, "queue"), iso_test_path("sent"), &pacs, NULL, NULL, NULL, err);
+	if (status == ISO_OK) status = iso_pacs_queue_send(in(folder, "queue"), &pacs, NULL, NULL, &sent, &failed, err);
+	if (status == ISO_IO) status = ISO_OK;
+	if (status == ISO_OK) status = iso_pacs_queue_look(in(folder, "queue"), &look, &count, err);
+	free(look);
+	return status;
+}
+
+static void pacs(void)
+{
+	static const char *const queue[] = {"queue", NULL};
+	static const char text[] =
+	    "receivers:\n  - {name: a, aet: A, host: h, port: 104}\n"
+	    "listen: {port: 1, folder: in, peers: [{aet: B, host: h}], needs: [CT], command: [a, b]}\n";
+	iso_error err;
+	ISO_ASSERT_OK(iso_output_write(iso_test_path("pacs.yaml"), text, strlen(text), &err), err);
+	write_ct(iso_test_path("sent"));
+	iso_fail_every_allocation(&(iso_scenario){.run = load_pacs});
+	iso_fail_every_allocation(&(iso_scenario){.run = use_queue, .may_remain = queue, .max_runs = 200});
+}
+
 static const iso_test tests[] = {
     {"CT, tables and mu maps", attenuation},
     {"calibration files", calibration},
@@ -324,5 +365,6 @@ static const iso_test tests[] = {
     {"PETLINK export", petlink},
     {"SAFIR export", safir},
     {"DICOM series", dicom},
+    {"PACS configuration and queue", pacs},
 };
 ISO_TEST_MAIN("memory, io", tests)

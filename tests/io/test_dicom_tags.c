@@ -9,6 +9,7 @@
 #include "io/dicom_identity.h"
 #include "io/dicom_modules.h"
 #include "io/dicom_pet.h"
+#include "isotrace/pacs.h"
 #include "tests/harness.h"
 
 /* Closed form: the mean of exp(-l t) over 0..D is (1 - exp(-x))/x with x = l D. Values worked out with 40 digits. */

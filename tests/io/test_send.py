@@ -6,82 +6,13 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from volumes import Skip, find, isotrace, run, write_dose, write_volume
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def make_series(folder, frames=((0, 60), (60, 60))):
-    import numpy
-    voxels = numpy.random.default_rng(3).gamma(1, 1e4, (len(frames), 3, 8, 9))
-    write_volume(folder + "/v.nii.gz", voxels, frames=frames)
-    write_dose(folder + "/dose.yaml")
-    isotrace("dicom", folder + "/v.nii.gz", "--dose", folder + "/dose.yaml", "--patient-id", "M01", "--species", "mouse",
-             "-o", folder + "/out")
-    return sorted(glob.glob(folder + "/out/*.dcm"))
-
-
-class Receiver:
-    """A process that listens; ended and waited for at the end of the block."""
-
-    def __init__(self, *command, ready, log):
-        self.log = open(log, "wb")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-        self.ready = ready
-
-    def __enter__(self):
-        try:
-            for _ in range(100):
-                assert self.process.poll() is None, "the receiver ended by itself"
-                if self.ready():
-                    return self
-                time.sleep(0.1)
-            raise AssertionError("the receiver is not ready after 10 s")
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-
-def listens(port):
-    with socket.socket() as s:
-        s.settimeout(1)
-        return s.connect_ex(("127.0.0.1", port)) == 0
-
-
-def by_instance(files):
-    """What pydicom reads from files, by the identity of the instance."""
-    import pydicom
-    return {str(d.SOPInstanceUID): d for d in map(pydicom.dcmread, files)}
-
-
-def storescp(folder, *options):
-    tool = find("storescp")
-    if not tool:
-        raise Skip("no storescp")
-    port = free_port()
-    os.mkdir(folder + "/received")
-    return port, Receiver(tool, "-aet", "TESTSCP", "-od", folder + "/received", *options, str(port),
-                          ready=lambda: listens(port), log=folder + "/storescp.log")
+from peers import Orthanc, by_instance, free_port, make_series, same_objects, storescp
+from volumes import isotrace, run
 
 
 def test_storescp(folder):
@@ -118,59 +49,27 @@ def test_implicit_only(folder):
             assert image.DecayFactor == sent[uid].DecayFactor
 
 
-ORTHANC = {"Name": "TEST", "HttpServerEnabled": True, "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
-           "SslEnabled": False, "HttpThreadsCount": 4, "ConcurrentJobs": 1, "DicomThreadsCount": 2,
-           "DicomServerEnabled": True, "DicomAet": "ORTHANC", "DicomCheckCalledAet": False,
-           "DicomAlwaysAllowEcho": True, "DicomAlwaysAllowStore": True, "DicomCheckModalityHost": False,
-           "OverwriteInstances": True, "SaveJobs": False, "Plugins": []}
-
-
 def test_orthanc(folder):
     """Orthanc stores every image with its pixels"""
-    orthanc = find("Orthanc")
-    if not orthanc:
-        raise Skip("no Orthanc")
     sent = by_instance(make_series(folder))
-    http, dicom = free_port(), free_port()
-    with open(folder + "/orthanc.json", "w") as f:
-        json.dump(dict(ORTHANC, StorageDirectory=folder + "/db", IndexDirectory=folder + "/db", HttpPort=http,
-                       DicomPort=dicom), f)
-
-    def get(path):
-        # Without the proxy that the environment may name.
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"http://127.0.0.1:{http}{path}", timeout=10) as answer:
-            return answer.read()
-
-    def ready():
-        try:
-            return json.loads(get("/system"))["DicomAet"] == "ORTHANC" and listens(dicom)
-        except OSError:
-            return False
-
-    with Receiver(orthanc, folder + "/orthanc.json", ready=ready, log=folder + "/orthanc.log"):
-        out, _ = isotrace("send", folder + "/out", "--pacs", f"ORTHANC@127.0.0.1:{dicom}")
+    with Orthanc(folder) as orthanc:
+        out, _ = isotrace("send", folder + "/out", "--pacs", orthanc.address)
         assert "6 of 6" in out, out
         for _ in range(2):  # sending twice does not double anything
-            assert json.loads(get("/statistics"))["CountInstances"] == 6
-            assert json.loads(get("/statistics"))["CountSeries"] == 1
-            isotrace("send", folder + "/out", "--pacs", f"ORTHANC@127.0.0.1:{dicom}")
-        for index, instance in enumerate(json.loads(get("/instances"))):
-            path = f"{folder}/from-orthanc-{index}.dcm"
-            with open(path, "wb") as f:
-                f.write(get(f"/instances/{instance}/file"))
-            ((uid, image),) = by_instance([path]).items()
-            assert image.PixelData == sent[uid].PixelData and image == sent[uid]
+            assert json.loads(orthanc.get("/statistics"))["CountInstances"] == 6
+            assert json.loads(orthanc.get("/statistics"))["CountSeries"] == 1
+            isotrace("send", folder + "/out", "--pacs", orthanc.address)
+        same_objects(sent, by_instance(orthanc.files(folder + "/back")))
 
 
 def test_nobody(folder):
     """No PACS there: exit code 5 and a message that says who was called and what to do"""
     make_series(folder, ((0, 60),))
     port = free_port()
-    _, err = isotrace("send", folder + "/out", "--pacs", f"NOBODY@127.0.0.1:{port}", code=5)
+    _, err = isotrace("send", folder + "/out", "--pacs", f"NOBODY@127.0.0.1:{port}", "--retries", "0", code=5)
     assert "NOBODY" in err and "127.0.0.1" in err and str(port) in err and "check" in err, err
     assert err.count("\n") == 1, err  # DCMTK's own log stays silent
-    _, err = isotrace("send", folder + "/out", "--pacs", f"A@no-such-host.invalid:{port}", "--timeout", "3", code=5)
+    _, err = isotrace("send", folder + "/out", "--pacs", f"A@no-such-host.invalid:{port}", "--timeout", "3", "--retries", "0", code=5)
     assert "no-such-host.invalid" in err, err
 
 
@@ -191,13 +90,13 @@ def test_refusal(folder):
     files = make_series(folder, ((0, 60),))
     port, receiver = storescp(folder, "--refuse")
     with receiver:
-        _, err = isotrace("send", folder + "/out", "--pacs", f"TESTSCP@127.0.0.1:{port}", code=5)
+        _, err = isotrace("send", folder + "/out", "--pacs", f"TESTSCP@127.0.0.1:{port}", "--retries", "0", code=5)
         assert "TESTSCP" in err and "own-aet" in err, err
         assert err.count("\n") == 1, err
     os.rmdir(folder + "/received")
     port, receiver = storescp(folder, "-pm", "--abort-after")
     with receiver:
-        _, err = isotrace("send", folder + "/out", "--pacs", f"TESTSCP@127.0.0.1:{port}", "-q", code=5)
+        _, err = isotrace("send", folder + "/out", "--pacs", f"TESTSCP@127.0.0.1:{port}", "-q", "--retries", "0", code=5)
         assert f"{len(files)} of {len(files)}" in err, err
 
 
@@ -212,7 +111,7 @@ def test_silence(folder):
         thread.start()
         began = time.monotonic()
         _, err = isotrace("send", folder + "/out", "--pacs", f"DEAF@127.0.0.1:{server.getsockname()[1]}", "--timeout", "1",
-                          code=5)
+                          "--retries", "0", code=5)
         assert time.monotonic() - began < 10, "the timeout did not work"
         assert "DEAF" in err, err
         thread.join(1)

@@ -8,7 +8,7 @@
 #include "core/random.h"
 #include "tests/harness.h"
 
-enum { N = 41 };
+enum { N = 31 };
 static const double lung = 0.38, edge_mm = 0.4, mean_mm = 0.56; /* Cu-64 in water */
 
 /* A cube of densities in g/mL: `low` where i < border, else `high`. */
@@ -29,7 +29,7 @@ static iso_range_model *model_of(double low, double high, size_t border, iso_gri
 }
 
 /* Lung where i < 20, tissue beyond. Three tests look at it, and it takes seconds to make. */
-enum { BORDER = 20 };
+enum { BORDER = 15 };
 static iso_range_model *half_lung;
 static iso_grid half_lung_grid;
 
@@ -49,67 +49,90 @@ static float *spread(const iso_range_model *model, size_t i, size_t j, size_t k)
 	return y;
 }
 
-#if !ISO_SANITIZED /* 60,000 columns to look at one */
-/* In uniform lung the mean distance is the water's over 0.38: 1.474 mm. The quadrature is exact for it; steps of a quarter of a
- * voxel and whole voxels move a distance by less than half a voxel with a mean near 0: 4 % of 1.47 mm. Nothing is lost,
- * and the middle stays the middle. */
+/* Share of the positrons from depths a to b below a plane surface of water that leave through it: exp(-depth / s) / 2 for each
+ * Gamma part, whose projection on the normal is exp(-|x| / s) / (2 s). */
+static double escape(const iso_positron_range *range, double a, double b)
+{
+	double sum = 0;
+	for (int part = 0; part < 2; part++) {
+		const double s = range->scale_mm[part];
+		const double p = part ? 1 - range->near_probability : range->near_probability;
+		sum += 0.5 * p * s / (b - a) * (exp(-a / s) - exp(-b / s));
+	}
+	return sum;
+}
+
+#if !ISO_SANITIZED /* 24,000 columns to look at one */
+/* In uniform lung ways are the water's over 0.38. The mean square of the way from voxel's middle to voxel's middle is 6 s^2 / 0.38^2 for each
+ * Gamma part, and half a voxel's square: h^2 / 6 along each axis for the start and the end somewhere in their voxels. The 768 positrons
+ * of a column would know it to 5.5 % if drawn independently (a Gamma distribution's fourth moment is 120 s^4); they are spread
+ * evenly, but some of the farthest leave the cube, 6.2 mm away: less than 1 % of them, with 3 % of the mean square. Nothing else is lost. */
 static void test_uniform_lung(void)
 {
 	iso_grid grid;
+	iso_error err;
 	iso_range_model *model = model_of(lung, lung, N, &grid);
-	CU_ASSERT_EQUAL(iso_range_model_voxels(model), (size_t)(N - 2) * (N - 2) * (N - 2));
 	float *y = spread(model, N / 2, N / 2, N / 2);
-	double sum = 0, distance = 0, centre[3] = {0, 0, 0};
+	double sum = 0, squares = 0, centre[3] = {0, 0, 0}, expected = edge_mm * edge_mm / 2;
 	for (size_t v = 0; v < (size_t)N * N * N; v++) {
 		const double index[3] = {(double)(v % N), (double)(v / N % N), (double)(v / N / N)};
 		double p[3];
 		iso_grid_point_mm(&grid, index, p);
 		sum += (double)y[v];
-		distance += (double)y[v] * sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]);
+		squares += (double)y[v] * (p[0] * p[0] + p[1] * p[1] + p[2] * p[2]);
 		for (int a = 0; a < 3; a++) centre[a] += (double)y[v] * p[a];
 	}
-	/* 1e-3: the outermost node of the far distribution, 16 scales away with probability 1e-6, may leave the cube */
-	ISO_ASSERT_NEAR(sum, 1, 1e-3);
-	ISO_ASSERT_NEAR(distance, mean_mm / lung, 0.04 * 1.474);
-	for (int a = 0; a < 3; a++) ISO_ASSERT_NEAR(centre[a], 0, 0.02);
+	iso_positron_range range;
+	ISO_ASSERT_OK(iso_positron_range_find("Cu-64", &range, &err), err);
+	for (int part = 0; part < 2; part++) {
+		const double s = range.scale_mm[part] / lung;
+		expected += 6 * s * s * (part ? 1 - range.near_probability : range.near_probability);
+	}
+	ISO_ASSERT_NEAR(sum, 1, 0.01);
+	ISO_ASSERT_NEAR(squares / expected, 1, 0.08);
+	/* the mean of 768 evenly spread ways of 1 mm each along an axis; independent ones would know it to 0.04 mm */
+	for (int a = 0; a < 3; a++) ISO_ASSERT_NEAR(centre[a], 0, 0.04);
 	free(y);
 	iso_range_model_free(model);
 }
 #endif
 
-/* A plane with lung on one side and tissue on the other. From points a = 1.3 and 1.5 mm inside the lung (the voxel's centre is
- * 1.4 mm inside) the positrons with D = w/0.38 > a leave it in the cap of directions cos > a/D: the share is the mean of
- * (1 - a/D)/2 over w, here integrated with the range's densities by the midpoint rule. What is compared are sums over 24
- * directions from each of 8 points and 12 distances: the cap is off by less than one ring of directions, 1/24. */
+/* A plane with lung on one side and tissue on the other. Positrons from the depths a to b of a voxel's layer in the lung leave it as
+ * escape() has it, with lengths in lung. The 768 positrons of the column are independent at worst: sqrt(0.1 x 0.9 / 768) = 0.011,
+ * two of that. What tissue sends into the lung follows from the same numbers: from the first layer of tissue as many
+ * enter it as leave (escape() in tissue); here the mean over a whole column of lung voxels, 1 % for what is beyond the cube. */
 static void test_escape(void)
 {
 	iso_error err;
-	const size_t border = BORDER, from = 16;
-	const iso_range_model *model = lung_and_tissue();
-	float *y = spread(model, from, N / 2, N / 2);
-	double outside = 0, sum = 0;
-	for (size_t v = 0; v < (size_t)N * N * N; v++) {
-		sum += (double)y[v];
-		if (v % N >= border) outside += (double)y[v];
-	}
 	iso_positron_range range;
 	ISO_ASSERT_OK(iso_positron_range_find("Cu-64", &range, &err), err);
-	double expected = 0;
-	for (int part = 0; part < 4; part++)
-		for (double t = 0.0005; t < 40; t += 0.001) { /* w = t * scale */
-			const double a = ((double)(border - from) - 0.5 + (part & 2 ? 0.25 : -0.25)) * edge_mm;
-			const double d = t * range.scale_mm[part & 1] / lung;
-			const double p = part & 1 ? 1 - range.near_probability : range.near_probability;
-			if (d > a) expected += 0.5 * p * t * exp(-t) * 0.001 * (1 - a / d) / 2;
-		}
-	CU_ASSERT(expected > 0.06);
-	ISO_ASSERT_NEAR(outside / sum, expected, 0.02);
-	/* ... and those that leave stop soon behind the surface: beyond 4 mm of tissue hardly one is left. */
-	double far = 0;
-	for (size_t v = 0; v < (size_t)N * N * N; v++)
-		if (v % N >= border + 10) far += (double)y[v];
+	const iso_range_model *model = lung_and_tissue();
+	const size_t depth = 3; /* layers between the voxel and the surface */
+	float *y = spread(model, BORDER - 1 - depth, N / 2, N / 2);
+	double outside = 0, sum = 0, far = 0;
+	for (size_t v = 0; v < (size_t)N * N * N; v++) {
+		sum += (double)y[v];
+		if (v % N >= BORDER) outside += (double)y[v];
+		if (v % N >= BORDER + 10) far += (double)y[v];
+	}
+	const double left = escape(&range, lung * edge_mm * (double)depth, lung * edge_mm * (double)(depth + 1));
+	CU_ASSERT(left > 0.06);
+	ISO_ASSERT_NEAR(outside / sum, left, 0.022);
+	/* those that leave stop soon behind the surface: beyond 4 mm of tissue hardly one is left */
 	CU_ASSERT(far < 0.003);
 	free(y);
+	for (size_t layer = 0; layer < 4; layer++) {
+		y = spread(model, BORDER + layer, N / 2, N / 2);
+		double inside = 0;
+		sum = 0;
+		for (size_t v = 0; v < (size_t)N * N * N; v++) {
+			sum += (double)y[v];
+			if (v % N < BORDER) inside += (double)y[v];
+		}
+		ISO_ASSERT_NEAR(inside, escape(&range, edge_mm * (double)layer, edge_mm * (double)(layer + 1)), 0.022);
+		ISO_ASSERT_NEAR(sum, 1, 1e-3);
+		free(y);
+	}
 }
 
 /* Where the activity per gram is the same everywhere, so are the annihilations per gram, whatever the densities (U. Fano, Radiat.
@@ -120,15 +143,13 @@ static void test_fano(void)
 	const size_t border = BORDER;
 	const iso_range_model *model = lung_and_tissue();
 	const size_t n = iso_grid_voxels(&half_lung_grid);
-	/* the lung but for its faces at the grid's edge, and the tissue within 3.5 mean ranges (5 voxels) of it */
-	CU_ASSERT_EQUAL(iso_range_model_voxels(model), (size_t)(border - 1) * (N - 2) * (N - 2) + (size_t)5 * N * N);
 	float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
 	for (size_t v = 0; v < n; v++) x[v] = (float)(v % N < border ? lung : 1.0);
 	iso_range_model_forward(model, x, y);
 	double side[2] = {0, 0}, count[2] = {0, 0};
 	for (size_t v = 0; v < n; v++) {
 		const size_t i = v % N, j = v / N % N, k = v / N / N;
-		if (i < border - 5 || i >= border + 5 || j < 15 || j > 25 || k < 15 || k > 25) continue;
+		if (i < border - 5 || i >= border + 5 || j < 10 || j > 20 || k < 10 || k > 20) continue;
 		side[i >= border] += (double)y[v];
 		count[i >= border]++;
 	}
@@ -142,8 +163,7 @@ static void test_fano(void)
 static void test_water(void)
 {
 	iso_grid grid;
-	iso_range_model *model = model_of(1.0, 1.05, 20, &grid);
-	CU_ASSERT_EQUAL(iso_range_model_voxels(model), 0);
+	iso_range_model *model = model_of(1.0, 1.0, 20, &grid);
 	iso_error err;
 	iso_positron_range range;
 	ISO_ASSERT_OK(iso_positron_range_find("Cu-64", &range, &err), err);
@@ -156,12 +176,12 @@ static void test_water(void)
 		squares += (double)y[v] * x * x;
 	}
 	ISO_ASSERT_NEAR(sum, 1, 1e-5);
-	ISO_ASSERT_NEAR(squares / (2 * (near * s[0] * s[0] + (1 - near) * s[1] * s[1])), 1, 1e-4);
+	ISO_ASSERT_NEAR(squares / (2 * (near * s[0] * s[0] + (1 - near) * s[1] * s[1])), 1,
+			1e-3); /* the iteration leaves 1e-5 of a point, weighted here with the squares of distances */
 	free(y);
 	iso_range_model_free(model);
 	/* air keeps what is in it */
 	model = model_of(0.0, 0.0, 20, &grid);
-	CU_ASSERT_EQUAL(iso_range_model_voxels(model), 0);
 	y = spread(model, 19, 20, 21);
 	CU_ASSERT_EQUAL(y[19 + N * (20 + N * 21)], 1);
 	free(y);
@@ -175,24 +195,6 @@ static void test_water(void)
 	for (size_t v = 0; v < (size_t)N * N * N; v++) CU_ASSERT_EQUAL(y[v], 0);
 	free(y);
 	iso_range_model_free(model);
-	/* lung against air: the layer that touches air is a surface, the next one is not (30,000 columns) */
-	if (ISO_SANITIZED) return;
-	model = model_of(0.0, lung, 20, &grid);
-	CU_ASSERT_EQUAL(iso_range_model_voxels(model), (size_t)(N - 2 - 20) * (N - 2) * (N - 2));
-	iso_range_model_free(model);
-}
-
-/* Share of the positrons from depths a to b below a plane surface of water that leave through it: exp(-depth / s) / 2 for each
- * Gamma part, whose projection on the normal is exp(-|x| / s) / (2 s). */
-static double escape(const iso_positron_range *range, double a, double b)
-{
-	double sum = 0;
-	for (int part = 0; part < 2; part++) {
-		const double s = range->scale_mm[part];
-		const double p = part ? 1 - range->near_probability : range->near_probability;
-		sum += 0.5 * p * s / (b - a) * (exp(-a / s) - exp(-b / s));
-	}
-	return sum;
 }
 
 /* Water on one side of a plane, air on the other; the surface layer is full or holds half of its voxel. Column sums are one less what
@@ -235,7 +237,7 @@ static void test_skin(void)
 }
 
 /* A slot of air across a body of water: what leaves on one side enters on the other, and nothing is lost but through the slot's ends. From a
- * point on its wall, 4 mm wide and 8 mm to the nearest end, directions within atan(8 / 4) of the normal come across: 1 - cos = 0.55. */
+ * point on its wall, 4 mm wide and 6 mm to the nearest end, directions within atan(6 / 4) of the normal come across: 1 - cos = 0.45. */
 static void test_cavity(void)
 {
 	iso_error err;
@@ -265,16 +267,16 @@ static void test_cavity(void)
 			free(air);
 			ISO_ASSERT_NEAR(sum, 1, 1e-5);
 		} else {
-			CU_ASSERT(sum > 1 - 0.45 * left && sum < 1);
+			CU_ASSERT(sum > 1 - 0.55 * left && sum < 1);
 		}
-		CU_ASSERT(across > 0.5 * left && across < left);
+		CU_ASSERT(across > 0.45 * left && across < left);
 		free(y);
 		iso_range_model_free(model);
 	}
 	iso_image_free(mu);
 }
 
-/* <K x, y> = <x, K' y> for random x, y: sums of 7e4 products in float have a relative error near sqrt(7e4) * 6e-8. */
+/* <K x, y> = <x, K' y> for random x, y: sums of 3e4 products in float have a relative error near sqrt(3e4) * 6e-8. */
 static void check_adjoint(const iso_range_model *model)
 {
 	const size_t n = (size_t)N * N * N;

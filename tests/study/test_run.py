@@ -354,7 +354,11 @@ def one_run_at_a_time(study):
 
 
 def unreachable_pacs(study):
-    code, said, stderr = study.run("--pacs", "NOBODY@127.0.0.1:1")
+    with open(study.path("pacs.yaml"), "w") as file:
+        file.write("queue: queue\nreceivers: [{name: nobody, aet: NOBODY, host: 127.0.0.1, port: 1, retries: 0}]\n")
+    code, said, stderr = study.run("--pacs", "somebody", "--pacs-config", study.path("pacs.yaml"))
+    check(code == 2 and "nobody" in stderr, code, stderr)
+    code, said, stderr = study.run("--pacs", "nobody", "--pacs-config", study.path("pacs.yaml"))
     check(code == 5 and said["steps_failed"] == 3, code, said, stderr)
     check({r["subject"] for r in study.table()} == {"A", "B", "C"}, "the results are there all the same")
     code, said, _ = study.run()
