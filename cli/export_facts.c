@@ -65,6 +65,8 @@ json_t *cli_event_facts(const iso_events *events, const iso_event_counts *c, boo
 		json_object_set_new(f, "energy_window_kev",
 				    json_pack("[f,f]", a->energy_window_kev[0], a->energy_window_kev[1]));
 	json_object_set_new(f, "energy_resolution", iso_json_number(a->energy_resolution));
+	const iso_gantry *gantry = iso_events_gantry(events);
+	if (gantry) json_object_set_new(f, "gantry_positions", json_integer((json_int_t)gantry->count));
 	const iso_singles *singles = iso_events_singles(events);
 	if (singles)
 		json_object_set_new(f, "singles",

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/convert_dicom.h"
 #include "cli/export_facts.h"
 #include "core/error.h"
 
@@ -40,10 +41,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "FILE",
-    .doc = "Says what a file holds: list-mode (native or a scanner's export) or a volume. Exports are read to the end, "
-	   "because only so their events can be counted.\v"
-	   "Example:\n  isotrace info scan.l.hdr --json"};
+    .args_doc = "FILE|FOLDER",
+    .doc =
+	"Says what a file holds: list-mode (native or a scanner's export), a volume, or DICOM. Of a folder with DICOM "
+	"files it "
+	"says which series are there and what each can be used for. Exports are read to the end, because only so their "
+	"events can be counted.\v"
+	"Names and IDs of patients are not printed.\n\n"
+	"Example:\n  isotrace info scan.l.hdr --json\n  isotrace info dicom/M01"};
 
 /* Reads to the end, so that every record has its fate. */
 static iso_status count_all(iso_events *events, iso_event_counts *counts, iso_error *err)
@@ -147,6 +152,74 @@ static iso_status volume_facts(const arguments *a, json_t **facts, iso_error *er
 	return ISO_OK;
 }
 
+static json_t *series_facts(const iso_dicom_series *s)
+{
+	json_t *o = json_object();
+	json_object_set_new(o, "is", json_string(iso_dicom_use_text(s->use)));
+	json_object_set_new(o, "usable", json_boolean(s->use != ISO_DICOM_NO_USE));
+	json_object_set_new(o, "use", json_string(iso_dicom_use_advice(s->use)));
+	json_object_set_new(o, "modality", cli_text_or_null(s->modality));
+	json_object_set_new(o, "description", cli_text_or_null(s->description));
+	json_object_set_new(o, "files", json_integer((json_int_t)s->files));
+	json_object_set_new(o, "first_file", cli_text_or_null(s->first_file));
+	json_object_set_new(o, "patient", json_integer(s->patient));
+	json_object_set_new(o, "series_uid", cli_text_or_null(s->series_uid));
+	json_object_set_new(o, "study_uid", cli_text_or_null(s->study_uid));
+	json_object_set_new(o, "frame_of_reference_uid", cli_text_or_null(s->frame_of_reference_uid));
+	return o;
+}
+
+static void print_folder(const iso_dicom_folder *folder)
+{
+	for (size_t n = 0; n < folder->count; n++) {
+		const iso_dicom_series *s = folder->series + n;
+		printf("\n%s, %s '%s', %zu file%s%s\n", iso_dicom_use_text(s->use), s->modality, s->description,
+		       s->files, s->files > 1 ? "s" : "", s->use == ISO_DICOM_NO_USE ? "" : ":");
+		if (folder->patients > 1) printf("  %-20s%u of %u\n", "patient", s->patient, folder->patients);
+		printf("  %-20s%s\n  %-20s%s\n  %-20s%s\n", "use", iso_dicom_use_advice(s->use), "series UID",
+		       s->series_uid, "first file", s->first_file);
+	}
+}
+
+/* DICOM, whether one file or a folder of many. */
+static int dicom_info(const arguments *a)
+{
+	iso_dicom_folder *folder;
+	iso_error err;
+	char text[640];
+	if (iso_dicom_look(a->input, &folder, &err) != ISO_OK) return cli_fail(&err);
+	if (!folder->count) {
+		(void)iso_fail(&err, ISO_BAD_INPUT, folder->damaged ? folder->first_damaged : a->input,
+			       folder->damaged ? "copy the file again from where it came"
+					       : "name a file, or a folder with DICOM files",
+			       "no whole DICOM file is here: %zu are damaged or truncated, %zu are no DICOM",
+			       folder->damaged, folder->no_dicom);
+		iso_dicom_folder_free(folder);
+		return cli_fail(&err);
+	}
+	json_t *all = json_object(), *series = json_array(), *warnings = json_array();
+	for (size_t n = 0; n < folder->count; n++) json_array_append_new(series, series_facts(folder->series + n));
+	if (folder->patients > 1) {
+		snprintf(text, sizeof text, "%u patients: each should have a folder", folder->patients);
+		json_array_append_new(warnings, json_string(text));
+	}
+	if (folder->damaged) {
+		snprintf(text, sizeof text, "%zu files are damaged, first %s", folder->damaged, folder->first_damaged);
+		json_array_append_new(warnings, cli_text_or_null(text));
+	}
+	json_object_set_new(all, "file", cli_text_or_null(a->input));
+	json_object_set_new(all, "kind", json_string(iso_file_kind_text(ISO_FILE_DICOM)));
+	json_object_set_new(all, "patients", json_integer(folder->patients));
+	json_object_set_new(all, "other_files", json_integer((json_int_t)folder->no_dicom));
+	json_object_set_new(all, "warnings", warnings);
+	if (a->json) json_object_set(all, "series", series);
+	json_decref(series);
+	cli_print_result(all, a->json);
+	if (!a->json) print_folder(folder);
+	iso_dicom_folder_free(folder);
+	return 0;
+}
+
 int cli_info(int argc, char **argv)
 {
 	arguments a = {.input = NULL};
@@ -155,12 +228,10 @@ int cli_info(int argc, char **argv)
 	json_t *facts = NULL;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
 	if (!a.input) return cli_usage("info", "name a file");
+	if (cli_is_dicom(a.input)) return dicom_info(&a);
 	iso_status status = iso_file_identify(a.input, &kind, &err);
 	if (status == ISO_OK && kind == ISO_FILE_NIFTI)
 		status = has_sidecar(a.input) ? volume_facts(&a, &facts, &err) : image_facts(&a, &facts, &err);
-	else if (status == ISO_OK && kind == ISO_FILE_DICOM)
-		status = iso_fail(&err, ISO_BAD_INPUT, a.input, "read DICOM with dcmdump",
-				  "this is a DICOM file; isotrace writes DICOM and does not read it");
 	else if (status == ISO_OK)
 		status = listmode_facts(&a, kind, &facts, &err);
 	if (status != ISO_OK) return cli_fail(&err);

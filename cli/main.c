@@ -14,7 +14,7 @@ static const struct {
 	const char *what;
 } verbs[] = {
     {"info", cli_info, "say what a file holds"},
-    {"convert", cli_convert, "scanner export to native list-mode"},
+    {"convert", cli_convert, "scanner export to native list-mode, DICOM to volumes and organs"},
     {"normalise", cli_normalise, "crystal efficiencies from a norm scan"},
     {"recon", cli_recon, "list-mode to a volume"},
     {"mu", cli_mu, "CT or labels to a map of attenuation"},

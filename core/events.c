@@ -68,6 +68,7 @@ void iso_events_close(iso_events *events)
 	events->methods->close(events->self);
 	iso_scanner_free(events->scanner);
 	iso_singles_free(events->singles);
+	iso_gantry_free(events->gantry);
 	free(events);
 }
 

@@ -5,6 +5,7 @@
 #define ISOTRACE_CORE_EVENTS_H
 
 #include "isotrace/events.h"
+#include "isotrace/gantry.h"
 #include "isotrace/singles.h"
 
 struct iso_events {
@@ -13,6 +14,7 @@ struct iso_events {
 	iso_scanner *scanner;
 	iso_acquisition acquisition;
 	iso_singles *singles; /* NULL: none */
+	iso_gantry *gantry;   /* NULL: none */
 };
 
 #endif

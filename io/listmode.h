@@ -5,6 +5,7 @@
 #define ISOTRACE_IO_LISTMODE_H
 
 #include "io/hdf5.h"
+#include "isotrace/gantry.h"
 #include "isotrace/listmode.h"
 #include "isotrace/singles.h"
 
@@ -48,6 +49,10 @@ bool iso_listmode_put_singles(hid_t file, const iso_singles *singles);
 iso_status iso_listmode_get_singles(hid_t file, const char *path, const iso_scanner *scanner, double duration_s,
 				    iso_singles **out, iso_error *err);
 
+/* /gantry, the same way. */
+bool iso_listmode_put_gantry(hid_t file, const iso_gantry *gantry);
+iso_status iso_listmode_get_gantry(hid_t file, const char *path, iso_gantry **out, iso_error *err);
+
 /* /scanner, /acquisition, /counts and /provenance; numbers and texts that are not known are left out. HDF5 to be entered. */
 bool iso_listmode_put_scanner(hid_t file, const iso_scanner *scanner);
 bool iso_listmode_put_acquisition(hid_t file, const iso_acquisition *acquisition);
@@ -58,7 +63,7 @@ bool iso_listmode_put_provenance(hid_t file, const char *json);
 bool iso_listmode_put_floats(hid_t group, const char *name, const char *units, hsize_t rows, hsize_t columns,
 			     const float *values);
 
-/* What is wrong with the event for this scanner, or NULL. */
-const char *iso_listmode_event_fault(const iso_event *event, const iso_scanner *scanner);
+/* What is wrong with the event for this scanner, or NULL. gantry: NULL when its positions are not known. */
+const char *iso_listmode_event_fault(const iso_event *event, const iso_scanner *scanner, const iso_gantry *gantry);
 
 #endif

@@ -26,6 +26,7 @@ typedef struct native {
 	double duration_s;
 	char *provenance;
 	iso_singles *singles; /* until the stream has them */
+	iso_gantry *gantry;   /* belongs to the stream as soon as there is one */
 	uint64_t first;       /* number of the first event in events[] */
 	size_t held;
 	iso_listmode_block block;
@@ -338,6 +339,7 @@ static iso_status open_all(native *self, iso_scanner **scanner, iso_acquisition 
 	if (status == ISO_OK)
 		status = iso_listmode_get_singles(self->file, self->path, self->scanner, self->duration_s,
 						  &self->singles, err);
+	if (status == ISO_OK) status = iso_listmode_get_gantry(self->file, self->path, &self->gantry, err);
 	return status;
 }
 
@@ -377,7 +379,7 @@ static bool read_column(native *self, int column, size_t count)
 static iso_status check_event(native *self, size_t at, uint32_t previous_ms, iso_error *err)
 {
 	const iso_event *event = &self->events[at];
-	const char *fault = iso_listmode_event_fault(event, self->scanner);
+	const char *fault = iso_listmode_event_fault(event, self->scanner, self->gantry);
 	if (event->time_ms < previous_ms) fault = "comes before the one ahead of it in time";
 	if (!fault && event->time_ms > 1000 * self->duration_s + 1) fault = "comes after the end of the acquisition";
 	if (!fault) return ISO_OK;
@@ -479,14 +481,19 @@ iso_status iso_listmode_open(const char *path, iso_events **out, iso_error *err)
 	iso_hdf5_leave(&guard);
 	if (status == ISO_OK) {
 		iso_singles *singles = self->singles;
+		iso_gantry *gantry = self->gantry;
 		self->singles = NULL;
 		status = iso_events_open(&native_methods, self, scanner, &acquisition, out, err);
-		if (status == ISO_OK)
+		if (status == ISO_OK) {
 			iso_events_set_singles(*out, singles);
-		else
+			iso_events_set_gantry(*out, gantry);
+		} else {
 			iso_singles_free(singles);
+			iso_gantry_free(gantry);
+		}
 		return status;
 	}
+	iso_gantry_free(self->gantry);
 	iso_scanner_free(scanner);
 	native_close(self);
 	return status;

@@ -38,12 +38,14 @@ void *iso_listmode_block_column(iso_listmode_block *block, int column)
 	}
 }
 
-const char *iso_listmode_event_fault(const iso_event *event, const iso_scanner *scanner)
+const char *iso_listmode_event_fault(const iso_event *event, const iso_scanner *scanner, const iso_gantry *gantry)
 {
 	const int32_t reach = scanner->tof.bins > 0 ? (scanner->tof.bins - 1) / 2 : 0;
 	if (event->kind > ISO_EVENT_DELAYED) return "is neither prompt nor delayed";
 	if (event->tof_bin > reach || event->tof_bin < -reach) return "has a TOF bin that the scanner does not have";
 	if (event->element[0] >= scanner->elements) return "names an element that the scanner does not have";
+	if (scanner->modality == ISO_MODALITY_SPECT && gantry && event->element[1] >= gantry->count)
+		return "names a gantry position that there is not";
 	if (scanner->modality != ISO_MODALITY_PET) return NULL;
 	if (event->element[1] >= scanner->elements) return "names an element that the scanner does not have";
 	return event->element[0] == event->element[1] ? "has both ends in one element" : NULL;
@@ -55,6 +57,7 @@ struct iso_listmode_writer {
 	iso_scanner *scanner;
 	iso_acquisition acquisition;
 	iso_singles *singles;                       /* NULL: none */
+	iso_gantry *gantry;                         /* NULL: none */
 	hid_t file, column[ISO_COLUMNS_WITH_TRUTH]; /* of the truth: -1 until there is some */
 	uint64_t written, prompts, delayeds;
 	size_t held; /* events waiting in block */
@@ -275,7 +278,7 @@ static const char *event_fault(const iso_listmode_writer *writer, const iso_even
 {
 	if (event->time_ms < writer->last_ms) return "comes before the one ahead of it in time";
 	if (truth && truth->fate >= ISO_EVENT_FATES) return "has a fate that there is not";
-	return iso_listmode_event_fault(event, writer->scanner);
+	return iso_listmode_event_fault(event, writer->scanner, writer->gantry);
 }
 
 iso_status iso_listmode_append(iso_listmode_writer *writer, const iso_event *events, const iso_event_truth *truth,
@@ -352,7 +355,8 @@ static bool finish_contents(iso_listmode_writer *writer, const iso_event_counts 
 				      .rows = writer->index_used,
 				      .chunk_rows = ISO_LISTMODE_BLOCK};
 	const bool good = iso_hdf5_put_table(group, &index, writer->index) &&
-			  (!writer->singles || iso_listmode_put_singles(writer->file, writer->singles));
+			  (!writer->singles || iso_listmode_put_singles(writer->file, writer->singles)) &&
+			  (!writer->gantry || iso_listmode_put_gantry(writer->file, writer->gantry));
 	H5Gclose(group);
 	return good && iso_listmode_put_acquisition(writer->file, &writer->acquisition) &&
 	       iso_listmode_put_counts(writer->file, counts) && H5Fflush(writer->file, H5F_SCOPE_GLOBAL) >= 0 &&
@@ -381,6 +385,15 @@ iso_status iso_listmode_set_singles(iso_listmode_writer *writer, const iso_singl
 	iso_singles_free(writer->singles);
 	writer->singles = NULL;
 	return singles ? iso_singles_copy(singles, &writer->singles, err) : ISO_OK;
+}
+
+iso_status iso_listmode_set_gantry(iso_listmode_writer *writer, const iso_gantry *gantry, iso_error *err)
+{
+	iso_gantry_free(writer->gantry);
+	writer->gantry = NULL;
+	if (!gantry) return ISO_OK;
+	const iso_status status = iso_gantry_check(gantry, writer->output.path, err);
+	return status == ISO_OK ? iso_gantry_copy(gantry, &writer->gantry, err) : status;
 }
 
 iso_status iso_listmode_commit(iso_listmode_writer *writer, const iso_event_counts *counts, double duration_s,
@@ -417,6 +430,7 @@ void iso_listmode_discard(iso_listmode_writer *writer)
 	iso_output_discard(&writer->output);
 	iso_scanner_free(writer->scanner);
 	iso_singles_free(writer->singles);
+	iso_gantry_free(writer->gantry);
 	free(writer->index);
 	free(writer);
 }
@@ -450,6 +464,7 @@ iso_status iso_listmode_write_all(const char *path, iso_events *events, const ch
 		status = iso_listmode_create(path, iso_events_scanner(events), iso_events_acquisition(events),
 					     provenance_json, &writer, err);
 	if (status == ISO_OK) status = iso_listmode_set_singles(writer, iso_events_singles(events), err);
+	if (status == ISO_OK) status = iso_listmode_set_gantry(writer, iso_events_gantry(events), err);
 	if (status == ISO_OK) status = copy_events(writer, events, batch, progress, err);
 	free(batch);
 	if (status != ISO_OK) {

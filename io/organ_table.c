@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "core/error.h"
+#include "core/output.h"
 #include "io/csv.h"
 #include "isotrace/organs.h"
 
@@ -114,4 +115,42 @@ iso_status iso_organ_table_read(const char *path, iso_organ **organs, size_t *co
 	*organs = out;
 	*count = rows;
 	return ISO_OK;
+}
+
+/* A field in quotes, in which only the quote itself is special. */
+static size_t put_quoted(char *to, size_t size, const char *text)
+{
+	size_t used = 0;
+	if (used < size) to[used++] = '"';
+	for (; *text && used + 2 < size; text++) {
+		if (*text == '"') to[used++] = '"';
+		to[used++] = *text;
+	}
+	if (used < size) to[used++] = '"';
+	return used;
+}
+
+static size_t put_number(char *to, size_t size, double value)
+{
+	return isnan(value) ? (size_t)snprintf(to, size, ",") : (size_t)snprintf(to, size, ",%.10g", value);
+}
+
+iso_status iso_organ_table_write(const char *path, const iso_organ *organs, size_t count, iso_error *err)
+{
+	const size_t size = 256 + 256 * count;
+	char *text = malloc(size);
+	if (!text) return iso_fail_memory(err, "the organ table", size);
+	size_t used = (size_t)snprintf(
+	    text, size, "label,organ,density_g_per_ml,density_uncertainty_g_per_ml,mass_g,mass_uncertainty_g\n");
+	for (size_t o = 0; o < count; o++) {
+		const double numbers[] = {organs[o].density_g_per_ml, organs[o].density_uncertainty_g_per_ml,
+					  organs[o].mass_g, organs[o].mass_uncertainty_g};
+		used += (size_t)snprintf(text + used, size - used, "%d,", organs[o].label);
+		used += put_quoted(text + used, size - used, organs[o].name);
+		for (int n = 0; n < 4; n++) used += put_number(text + used, size - used, numbers[n]);
+		text[used++] = '\n';
+	}
+	const iso_status status = iso_output_write(path, text, used, err);
+	free(text);
+	return status;
 }

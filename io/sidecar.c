@@ -232,7 +232,8 @@ static void put_bids(iso_json *json, json_t *root, const iso_volume *volume)
 		put_known(json, root, "InjectedRadioactivityUnits", "MBq");
 	}
 	put_bids_times(json, root, volume);
-	put_known(json, root, "AcquisitionMode", "list mode");
+	/* What came as DICOM may have been acquired otherwise. */
+	if (isfinite(volume->facts.prompts)) put_known(json, root, "AcquisitionMode", "list mode");
 	put_known(json, root, "ReconMethodName", volume->facts.method);
 	put_known(json, root, "ReconMethodImplementationVersion", volume->facts.software);
 	if (volume->facts.iterations) {

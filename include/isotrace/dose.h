@@ -32,6 +32,8 @@ typedef struct iso_dose {
 
 /* dose.yaml; keys end in their units, clock times carry date and zone. Described in docs/dose-file.md. */
 iso_status iso_dose_read(const char *path, iso_dose *dose, iso_error *err);
+/* Writes one that iso_dose_read reads back; comment: one line. Uncertainties and what was excreted are left out. */
+iso_status iso_dose_write(const char *path, const iso_dose *dose, const char *comment, iso_error *err);
 iso_status iso_dose_check(const iso_dose *dose, const char *file, iso_error *err);
 
 /* Net activity at the moment of injection: before decayed to injection minus after decayed back to it. Refuses a

@@ -36,6 +36,9 @@ typedef struct iso_organs {
  * (free()). */
 iso_status iso_organ_table_read(const char *path, iso_organ **organs, size_t *count, iso_error *err);
 
+/* Writes one; what is NAN is left empty. */
+iso_status iso_organ_table_write(const char *path, const iso_organ *organs, size_t count, iso_error *err);
+
 /* Density of tissue by organ name ("liver", "lungs" ...), case-insensitive; false when it is not known. Source in the
  * table's rows (ICRP 110 / ICRU 46). */
 bool iso_tissue_density(const char *organ, double *g_per_ml, double *uncertainty_g_per_ml, const char **source);

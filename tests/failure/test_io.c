@@ -9,6 +9,7 @@
 #include "isotrace/attenuation.h"
 #include "isotrace/calibration.h"
 #include "isotrace/dicom.h"
+#include "isotrace/dicom_in.h"
 #include "isotrace/exports.h"
 #include "isotrace/listmode.h"
 #include "isotrace/nifti.h"
@@ -183,11 +184,22 @@ static iso_status write_dicom(const char *folder, iso_error *err)
 	return iso_dicom_write_images(in(folder, "series"), given_volume, &dose, &subject, &options, NULL, err);
 }
 
+static iso_status read_dicom(const char *folder, iso_error *err)
+{
+	(void)folder;
+	iso_volume *volume = NULL;
+	const iso_status status = iso_dicom_read_volume(iso_test_path("series"), NULL, NULL, &volume, NULL, err);
+	iso_volume_free(volume);
+	return status;
+}
+
 static void dicom(void)
 {
 	iso_error err;
 	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
 	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
+	ISO_ASSERT_OK(write_dicom(iso_test_path("."), &err), err);
+	iso_fail_every_allocation(&(iso_scenario){.run = read_dicom, .max_runs = 100});
 	given_volume->acquisition.modality = ISO_MODALITY_SPECT;
 	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
 	iso_volume_free(given_volume);
