@@ -456,6 +456,35 @@ def test_refusals(folder):
         assert not os.path.exists(folder + "/out"), options
 
 
+def test_deidentified(folder):
+    """De-identified with the images: nothing names the subject, references still meet, numbers stay; a PDF is refused"""
+    plain = read(make(folder) + "/report.dcm")
+    with open(folder + "/key", "w") as f:
+        f.write("a key of more than sixteen bytes")
+    hidden = ("--deidentify", folder + "/key")
+    out = make(folder, options=("--segmentation", "--structured-report", "--parametric-map", *hidden))
+    for file in glob.glob(out + "/*.dcm"):
+        with open(file, "rb") as f:
+            content = f.read()
+        assert b"M01" not in content and b"Mouse^" not in content and plain.StudyInstanceUID.encode() not in content, file
+    for name, kind in (("segmentation", "Segmentation"), ("report", "EnhancedSR"), ("parametric-map", "ParametricMap")):
+        check_valid([f"{out}/{name}.dcm"], kind)
+    uids = {d.SOPInstanceUID for d in map(read, glob.glob(out + "/*.dcm"))}
+    report = read(out + "/report.dcm")
+    series, = report.CurrentRequestedProcedureEvidenceSequence
+    assert {i.ReferencedSOPInstanceUID for s in series.ReferencedSeriesSequence for i in s.ReferencedSOPSequence} < uids
+    groups, before = ([g for g in children(child(r, "126010")) if child(g, "121191")] for r in (report, plain))
+    for group, same in zip(groups, before, strict=True):
+        assert child(group, "121191").ReferencedSOPSequence[0].ReferencedSOPInstanceUID in uids
+        assert number(group, "IT001", "%/g") == number(same, "IT001", "%/g")
+    _, err = isotrace("dicom", folder + "/v.nii.gz", "-p", "M01", "--pdf", folder + "/report.pdf", *hidden, "-o", folder + "/no",
+                      code=2)
+    assert "PDF" in err and not os.path.exists(folder + "/no"), err
+    make(folder)
+    _, err = isotrace("deidentify", folder + "/out", "--key", folder + "/key", "-o", folder + "/no", code=3)
+    assert "document.dcm" in err and not os.path.exists(folder + "/no"), err
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -500,4 +529,5 @@ def test_orthanc(folder):
 
 
 run([test_binary, test_fractional, test_references, test_codes, test_report, test_map, test_pdf, test_validators,
-     test_spect, test_identity, test_refusals, test_orthanc], modules=("numpy", "nibabel", "pydicom"))
+     test_spect, test_identity, test_refusals, test_deidentified,
+     test_orthanc], modules=("numpy", "nibabel", "pydicom"))
