@@ -170,7 +170,7 @@ static void put_segments(iso_dcm *dcm, const segmentation *s)
 static bool sources_of(const segmentation *s, size_t k, size_t *first, size_t *last)
 {
 	const iso_grid *images = &s->images->volume->grid, *grid = s->grid;
-	double low = INFINITY, high = -INFINITY;
+	double low = (double)INFINITY, high = -(double)INFINITY;
 	for (int corner = 0; corner < 8; corner++) {
 		/* A little inside the slab, so that slices which only share a face do not count. */
 		const double at[3] = {corner & 1 ? (double)grid->size[0] - 1 : 0,
