@@ -6,6 +6,7 @@
 #define ISOTRACE_CLI_H
 
 #include <argp.h>
+#include <limits.h>
 #include <stdbool.h>
 
 #include "isotrace/isotrace.h"
@@ -56,6 +57,8 @@ void cli_take_number(iso_error *first, const char *option, const char *text, dou
 /* `low` when it is wrong. */
 long long cli_take_whole(iso_error *first, const char *option, const char *text, long long low, long long high);
 void cli_take_triple(iso_error *first, const char *option, const char *text, double to[3]);
+/* Name of the organ table that belongs to labels when none is given: organs.nii.gz -> organs.csv. ISO_BAD_INPUT: it is not there. */
+iso_status cli_organ_table_beside(const char *labels, char table[PATH_MAX], iso_error *err);
 /* "4G", "512M", "100000" in bytes. */
 iso_status cli_bytes(const char *option, const char *text, uint64_t *value, iso_error *err);
 

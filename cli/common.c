@@ -241,3 +241,17 @@ void cli_take_triple(iso_error *first, const char *option, const char *text, dou
 	iso_error err;
 	cli_keep(first, cli_triple(option, text, to, &err), &err);
 }
+
+iso_status cli_organ_table_beside(const char *labels, char table[PATH_MAX], iso_error *err)
+{
+	const size_t length = strlen(labels);
+	size_t stem = length;
+	if (length > 7 && strcmp(labels + length - 7, ".nii.gz") == 0)
+		stem = length - 7;
+	else if (length > 4 && strcmp(labels + length - 4, ".nii") == 0)
+		stem = length - 4;
+	snprintf(table, PATH_MAX, "%.*s.csv", (int)stem, labels);
+	if (access(table, R_OK) == 0) return ISO_OK;
+	return iso_fail(err, ISO_BAD_INPUT, table, "write it, or name another with --organ-table",
+			"there is no organ table beside the labels");
+}

@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/dicom_objects.h"
 #include "core/error.h"
 
 typedef struct {
 	const char *volume, *dose, *output, *key;
 	iso_dicom_subject subject;
 	iso_dicom_options options;
+	cli_objects objects;
 	bool json, quiet;
 } arguments;
 
@@ -57,6 +58,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	long long number;
 	iso_error err;
 	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &a->objects; break;
 	case 'd': a->dose = text; break;
 	case 'o': a->output = text; break;
 	case 'j': a->json = true; break;
@@ -129,6 +131,8 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
+static const struct argp_child children[] = {{&cli_objects_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
+
 static const struct argp argp = {
     options,
     parse,
@@ -138,8 +142,10 @@ static const struct argp argp = {
     "Example: isotrace dicom scan.nii.gz --dose dose.yaml --patient-id M01 --species mouse --sex F -o dicom/M01\n\n"
     "The volume must be calibrated, decay-corrected to the start of its scan, and have its absolute start. All times "
     "in the "
-    "files are UTC. The same input gives the same files, identities included. See docs/dicom.md.",
-    NULL,
+    "files are UTC. The same input gives the same files, identities included. See docs/dicom.md.\n\n"
+    "With organs and report: isotrace dicom scan.nii.gz --dose dose.yaml --patient-id M01 --organs organs.nii.gz "
+    "--segmentation --structured-report --pdf M01.pdf -o dicom/M01",
+    children,
     NULL,
     NULL};
 
@@ -195,9 +201,13 @@ int cli_dicom(int argc, char **argv)
 	if (status == ISO_OK) status = iso_volume_read(a.volume, &volume, &err);
 	if (status == ISO_OK && a.dose) status = read_dose(&a, volume, &dose, &err);
 	if (status == ISO_OK)
+		status = cli_objects_prepare(&a.objects, volume, a.dose, a.subject.patient_id, a.quiet, &err);
+	a.options.objects = &a.objects.wanted;
+	if (status == ISO_OK)
 		status = iso_dicom_write_images(a.output, volume, a.dose ? &dose : NULL, &a.subject, &a.options,
 						&written, &err);
 	if (status == ISO_OK) print_written(&a, volume, &written, a.dose && dose.body_mass_g > 0);
+	cli_objects_free(&a.objects);
 	iso_volume_free(volume);
 	return status == ISO_OK ? 0 : cli_fail(&err);
 }

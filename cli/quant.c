@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "core/error.h"
@@ -66,20 +65,6 @@ static const struct argp argp = {
 	   "  isotrace quant M01.nii.gz --organs M01_organs.nii.gz --organ-table organs.csv --dose M01_dose.yaml "
 	   "-o results/M01 --group bare\n",
 };
-
-/* organs.nii.gz -> organs.csv */
-static bool table_beside(options *o)
-{
-	const size_t length = strlen(o->organs);
-	size_t stem = length;
-	if (length > 7 && strcmp(o->organs + length - 7, ".nii.gz") == 0)
-		stem = length - 7;
-	else if (length > 4 && strcmp(o->organs + length - 4, ".nii") == 0)
-		stem = length - 4;
-	snprintf(o->beside, sizeof o->beside, "%.*s.csv", (int)stem, o->organs);
-	o->table = o->beside;
-	return access(o->beside, R_OK) == 0;
-}
 
 static json_t *input_json(const char *role, const char *path)
 {
@@ -187,11 +172,8 @@ int cli_quant(int argc, char **argv)
 	if (!o.dose) return cli_usage("quant", "--dose DOSE.yaml is missing");
 	if (!o.output) return cli_usage("quant", "-o DIR is missing");
 	iso_error err = {0};
-	if (!o.table && !table_beside(&o)) {
-		(void)iso_fail(&err, ISO_BAD_INPUT, o.beside, "write it, or name another with --organ-table",
-			       "there is no organ table beside the labels");
-		return cli_fail(&err);
-	}
+	if (!o.table && cli_organ_table_beside(o.organs, o.beside, &err) != ISO_OK) return cli_fail(&err);
+	if (!o.table) o.table = o.beside;
 	iso_biodistribution *result = NULL;
 	iso_status status = quantify(&o, &result, &err);
 	if (status != ISO_OK) return cli_fail(&err);

@@ -15,8 +15,9 @@
 #include "core/output.h"
 #include "io/dicom_identity.h"
 #include "io/dicom_modules.h"
+#include "io/dicom_objects.h"
 
-static bool is_spect(const iso_image_series *s)
+bool iso_image_is_spect(const iso_image_series *s)
 {
 	return s->volume->acquisition.modality == ISO_MODALITY_SPECT;
 }
@@ -82,7 +83,7 @@ static iso_status choose_nuclide(iso_image_series *s, const char *file, iso_erro
 	const iso_volume *v = s->volume;
 	iso_status status = iso_nuclide_find(v->acquisition.nuclide, file, &s->nuclide, err);
 	if (status != ISO_OK) return status;
-	if (!is_spect(s) && !(fabs(s->nuclide->photon_kev - 511) < 1))
+	if (!iso_image_is_spect(s) && !(fabs(s->nuclide->photon_kev - 511) < 1))
 		return iso_fail(err, ISO_BAD_INPUT, file, "give a PET volume, or one that says it is SPECT",
 				"%s is no positron emitter", s->nuclide->name);
 	/* The half-life that the voxels were corrected with goes into the files, so that a reader undoes just that. */
@@ -128,6 +129,11 @@ static void make_uids(iso_image_series *s)
 	iso_dicom_uid_end(&hash, s->series_uid);
 }
 
+double iso_image_study_utc_s(const iso_image_series *s)
+{
+	return s->subject->study_key[0] && s->dose ? s->dose->injection_utc_s : s->volume->acquisition.start_utc_s;
+}
+
 void iso_image_uid(const iso_image_series *series, size_t image, char uid[65])
 {
 	iso_hash hash;
@@ -147,9 +153,9 @@ iso_status iso_image_series_prepare(iso_image_series *s, const char *file, iso_e
 	if (status == ISO_OK) status = choose_nuclide(s, file, err);
 	if (status != ISO_OK) return status;
 	make_uids(s);
-	s->image_class = is_spect(s) ? "1.2.840.10008.5.1.4.1.1.20" : "1.2.840.10008.5.1.4.1.1.128";
-	s->is_signed = !is_spect(s);
-	s->images = is_spect(s) ? s->volume->frames : s->volume->frames * s->volume->grid.size[2];
+	s->image_class = iso_image_is_spect(s) ? "1.2.840.10008.5.1.4.1.1.20" : "1.2.840.10008.5.1.4.1.1.128";
+	s->is_signed = !iso_image_is_spect(s);
+	s->images = iso_image_is_spect(s) ? s->volume->frames : s->volume->frames * s->volume->grid.size[2];
 	s->scale = calloc(s->images, sizeof *s->scale);
 	return s->scale ? ISO_OK : iso_fail_memory(err, "the slopes of the images", s->images * sizeof *s->scale);
 }
@@ -166,6 +172,7 @@ static bool is_ours(const char *name)
 {
 	unsigned frame, slice;
 	int end = 0;
+	if (iso_dicom_is_object_file(name)) return true;
 	if (sscanf(name, "frame%u-slice%u.dcm%n", &frame, &slice, &end) == 2 && end && !name[end]) return true;
 	end = 0;
 	if (strcmp(name, ISO_RWVM_NAME) == 0) return true;
@@ -197,12 +204,13 @@ static iso_status write_folder(const char *directory, iso_image_series *series, 
 	iso_status status = iso_output_begin(&output, directory, err);
 	if (status != ISO_OK) return status;
 	if (mkdir(output.temporary, 0777) != 0) return iso_fail_errno(err, directory, "cannot make the folder");
-	status = (is_spect(series) ? iso_nm_write_files : iso_pet_write_files)(output.temporary, directory, series,
-									       files, err);
+	status = (iso_image_is_spect(series) ? iso_nm_write_files : iso_pet_write_files)(output.temporary, directory,
+											 series, files, err);
 	if (status == ISO_OK && series->options.real_world_values) {
 		status = iso_rwvm_write_file(output.temporary, directory, series, err);
 		if (status == ISO_OK) ++*files;
 	}
+	if (status == ISO_OK) status = iso_dicom_write_objects(output.temporary, directory, series, files, err);
 	if (status == ISO_OK) return iso_output_commit(&output, err);
 	iso_output_discard(&output);
 	return status;
@@ -221,6 +229,7 @@ iso_status iso_dicom_write_images(const char *directory, const iso_volume *volum
 		return iso_fail(err, ISO_BAD_INPUT, directory, "state the dose",
 				"without the injected activity there are no real world values in %%/g");
 	iso_status status = iso_image_series_prepare(&series, directory, err);
+	if (status == ISO_OK) status = iso_dicom_check_objects(&series, err);
 	if (status == ISO_OK) status = check_folder(directory, err);
 	if (status == ISO_OK) status = write_folder(directory, &series, &written->files, err);
 	written->largest_step = series.largest_step;

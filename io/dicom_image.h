@@ -36,6 +36,10 @@ typedef struct iso_image_series {
 /* Checks that all is known that the images must say (ISO_BAD_INPUT names `file`), and makes the UIDs. */
 iso_status iso_image_series_prepare(iso_image_series *series, const char *file, iso_error *err);
 void iso_image_series_release(iso_image_series *series);
+bool iso_image_is_spect(const iso_image_series *series);
+/* Date and time of the study. Scans that share a study by its key share its date, too: that of the injection which they
+ * follow. */
+double iso_image_study_utc_s(const iso_image_series *series);
 /* Of the image with this number, from 0. */
 void iso_image_uid(const iso_image_series *series, size_t image, char uid[65]);
 

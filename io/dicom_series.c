@@ -192,10 +192,7 @@ void iso_image_put_context(iso_dcm *dcm, const iso_image_series *s)
 	iso_dcm_text(dcm, 0x00080005, "ISO_IR 192");
 	iso_dcm_text(dcm, 0x00080201, "+0000"); /* all dates and times are UTC */
 	iso_dicom_put_patient(dcm, s->subject, s->dose ? s->dose->body_mass_g : (double)NAN);
-	/* Scans that share a study by its key share its date, too: that of the injection which they follow. */
-	iso_dicom_put_study(dcm, s->subject, s->study_uid,
-			    s->subject->study_key[0] && s->dose ? s->dose->injection_utc_s
-								: s->volume->acquisition.start_utc_s);
+	iso_dicom_put_study(dcm, s->subject, s->study_uid, iso_image_study_utc_s(s));
 	if (s->subject->body_part[0])
 		iso_dicom_put_text(dcm, 0x00180015, s->subject->body_part, 16);
 	else

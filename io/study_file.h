@@ -53,6 +53,8 @@ typedef struct iso_study_file {
 	char labels[PATH_MAX], mu[PATH_MAX]; /* for rows that name none; "" = none */
 
 	bool write_dicom;
+	iso_dicom_segments segmentation; /* beside the images */
+	bool structured_report;
 	char deidentify[PATH_MAX]; /* file with the key; "" = as it is */
 	iso_dicom_subject dicom;   /* what all subjects share */
 	char pacs[300];            /* "" = not sent */

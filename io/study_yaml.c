@@ -39,9 +39,9 @@ typedef struct raw_organs {
 } raw_organs;
 
 typedef struct raw_dicom {
-	bool *write;
-	char *species, *strain, *study_description, *responsible_person, *responsible_organisation, *institution,
-	    *manufacturer, *position, *deidentify;
+	bool *write, *structured_report;
+	char *segmentation, *species, *strain, *study_description, *responsible_person, *responsible_organisation,
+	    *institution, *manufacturer, *position, *deidentify;
 } raw_dicom;
 
 typedef struct raw_study {
@@ -112,6 +112,8 @@ static const cyaml_schema_field_t organs_fields[] = {TEXT("table", raw_organs, t
 
 static const cyaml_schema_field_t dicom_fields[] = {
     CYAML_FIELD_BOOL_PTR("write", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, raw_dicom, write),
+    OPTIONAL_TEXT("segmentation", raw_dicom, segmentation),
+    CYAML_FIELD_BOOL_PTR("structured_report", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, raw_dicom, structured_report),
     OPTIONAL_TEXT("species", raw_dicom, species),
     OPTIONAL_TEXT("strain", raw_dicom, strain),
     OPTIONAL_TEXT("study_description", raw_dicom, study_description),
@@ -382,12 +384,28 @@ static iso_status read_reconstruction(iso_study_file *study, const raw_reconstru
 	return read_post_filter(study, raw, err);
 }
 
+static iso_status read_segmentation(iso_study_file *study, const char *text, iso_error *err)
+{
+	if (strcmp(text, "binary") == 0)
+		study->segmentation = ISO_DICOM_SEGMENTS_BINARY;
+	else if (strcmp(text, "fractional") == 0)
+		study->segmentation = ISO_DICOM_SEGMENTS_FRACTIONAL;
+	else if (strcmp(text, "none") == 0)
+		study->segmentation = ISO_DICOM_SEGMENTS_NONE;
+	else
+		return iso_fail(err, ISO_BAD_INPUT, study->path, "write binary, fractional or none",
+				"dicom.segmentation is '%s'", text);
+	return ISO_OK;
+}
+
 static iso_status read_dicom(iso_study_file *study, const raw_dicom *raw, iso_error *err)
 {
 	iso_dicom_subject *to = &study->dicom;
 	*to = iso_dicom_subject_unknown();
 	study->write_dicom = raw->write ? *raw->write : true;
 	CHECK(copy_path(study, "dicom.deidentify", raw->deidentify, study->deidentify, err));
+	study->structured_report = raw->structured_report ? *raw->structured_report : true;
+	CHECK(read_segmentation(study, raw->segmentation ? raw->segmentation : "binary", err));
 	CHECK(copy_text(study, "dicom.species", raw->species, to->species, sizeof to->species, err));
 	CHECK(copy_text(study, "dicom.strain", raw->strain, to->strain, sizeof to->strain, err));
 	CHECK(copy_text(study, "dicom.study_description", raw->study_description, to->study_description,

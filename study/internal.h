@@ -13,6 +13,7 @@
 
 #include "io/json.h"
 #include "io/study_file.h"
+#include "isotrace/biodistribution.h"
 #include "isotrace/study.h"
 
 typedef struct iso_job {
@@ -51,6 +52,25 @@ extern const size_t iso_study_step_count;
 #define ISO_STUDY_VOLUME "scan.nii.gz"
 iso_status iso_study_describe_recon(iso_job *job, json_t *facts, iso_error *err);
 iso_status iso_study_run_recon(iso_job *job, const json_t *facts, iso_error *err);
+
+/* dicom_step.c: the folder of DICOM files, below the job's folder. */
+#define ISO_STUDY_DICOM "dicom"
+bool iso_study_writes_dicom(const iso_job *job);
+iso_status iso_study_describe_dicom(iso_job *job, json_t *facts, iso_error *err);
+iso_status iso_study_run_dicom(iso_job *job, const json_t *facts, iso_error *err);
+
+/* steps.c: what the steps after the reconstruction start from. */
+typedef struct iso_job_data {
+	iso_volume *volume; /* owned, all of them */
+	iso_image *labels;  /* NULL: not asked for; the rest likewise */
+	iso_organs *organs;
+	iso_biodistribution *result;
+} iso_job_data;
+iso_status iso_job_read(const iso_job *job, bool organs, bool quantified, iso_job_data *data, iso_error *err);
+void iso_job_data_free(iso_job_data *data);
+iso_status iso_job_read_dose(const iso_job *job, iso_dose *dose, iso_error *err);
+iso_status iso_job_describe_volume(iso_job *job, json_t *facts, iso_error *err);
+iso_status iso_job_describe_dose(iso_job *job, json_t *facts, iso_error *err);
 
 /* run.c: a line for the person who watches, with the job's name and step in front. */
 void iso_study_tell(const iso_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));

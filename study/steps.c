@@ -8,7 +8,6 @@
 
 #include "core/error.h"
 #include "core/events.h"
-#include "core/hash.h"
 #include "core/output.h"
 #include "isotrace/isotrace.h"
 #include "study/internal.h"
@@ -16,7 +15,6 @@
 #define LISTMODE   "scan.lm.h5"
 #define SIDECAR    "scan.json"
 #define REPLICATES "scan_replicates.nii.gz"
-#define DICOM      "dicom"
 
 /* --- convert or simulate ------------------------------------------------------------------------------------ */
 
@@ -126,7 +124,7 @@ static iso_status run_convert(iso_job *job, const json_t *facts, iso_error *err)
 
 /* --- quantification ----------------------------------------------------------------------------------------- */
 
-static iso_status describe_volume(iso_job *job, json_t *facts, iso_error *err)
+iso_status iso_job_describe_volume(iso_job *job, json_t *facts, iso_error *err)
 {
 	static const struct {
 		const char *key, *name;
@@ -140,7 +138,7 @@ static iso_status describe_volume(iso_job *job, json_t *facts, iso_error *err)
 	return ISO_OK;
 }
 
-static iso_status describe_dose(iso_job *job, json_t *facts, iso_error *err)
+iso_status iso_job_describe_dose(iso_job *job, json_t *facts, iso_error *err)
 {
 	const iso_dose *dose = &job->row->dose;
 	if (job->row->dose_file[0]) return iso_fact_file(job, facts, "dose", job->row->dose_file, err);
@@ -163,15 +161,15 @@ static iso_status describe_dose(iso_job *job, json_t *facts, iso_error *err)
 
 static iso_status describe_quant(iso_job *job, json_t *facts, iso_error *err)
 {
-	ISO_TRY(describe_volume(job, facts, err));
-	ISO_TRY(describe_dose(job, facts, err));
+	ISO_TRY(iso_job_describe_volume(job, facts, err));
+	ISO_TRY(iso_job_describe_dose(job, facts, err));
 	ISO_TRY(iso_fact_file(job, facts, "labels", job->row->labels, err));
 	ISO_TRY(iso_fact_file(job, facts, "organs", job->study->organ_table, err));
 	ISO_TRY(iso_fact_text(facts, "subject", job->row->subject, err));
 	return iso_fact_text(facts, "group", job->row->group, err);
 }
 
-static iso_status read_dose(const iso_job *job, iso_dose *dose, iso_error *err)
+iso_status iso_job_read_dose(const iso_job *job, iso_dose *dose, iso_error *err)
 {
 	char where[PATH_MAX + 32];
 	if (job->row->dose_file[0]) return iso_dose_read(job->row->dose_file, dose, err);
@@ -180,11 +178,42 @@ static iso_status read_dose(const iso_job *job, iso_dose *dose, iso_error *err)
 	return iso_dose_check(dose, where, err);
 }
 
-static iso_status read_volume(const iso_job *job, iso_volume **volume, iso_error *err)
+static iso_status read_organs(const iso_job *job, iso_job_data *data, iso_error *err)
+{
+	iso_organ *table = NULL;
+	size_t count = 0;
+	iso_status status = iso_organ_table_read(job->study->organ_table, &table, &count, err);
+	if (status == ISO_OK) status = iso_nifti_read_image(job->row->labels, ISO_UNIT_LABEL, &data->labels, err);
+	if (status == ISO_OK)
+		status = iso_organs_create(data->labels, table, count, &data->volume->grid, job->row->labels,
+					   &data->organs, err);
+	free(table);
+	return status;
+}
+
+iso_status iso_job_read(const iso_job *job, bool organs, bool quantified, iso_job_data *data, iso_error *err)
 {
 	char path[PATH_MAX];
+	iso_dose dose;
+	memset(data, 0, sizeof *data);
 	ISO_TRY(iso_path_join(job->folder, ISO_STUDY_VOLUME, path, err));
-	return iso_volume_read(path, volume, err);
+	iso_status status = iso_volume_read(path, &data->volume, err);
+	if (status == ISO_OK && (organs || quantified)) status = read_organs(job, data, err);
+	if (status == ISO_OK && quantified) status = iso_job_read_dose(job, &dose, err);
+	if (status == ISO_OK && quantified)
+		status = iso_quantify(data->volume, data->organs, &dose, job->row->subject, job->row->group,
+				      &data->result, err);
+	if (status != ISO_OK) iso_job_data_free(data);
+	return status;
+}
+
+void iso_job_data_free(iso_job_data *data)
+{
+	iso_biodistribution_free(data->result);
+	iso_organs_free(data->organs);
+	iso_image_free(data->labels);
+	iso_volume_free(data->volume);
+	memset(data, 0, sizeof *data);
 }
 
 static void tell_warnings(const iso_job *job, const iso_biodistribution *result)
@@ -192,120 +221,16 @@ static void tell_warnings(const iso_job *job, const iso_biodistribution *result)
 	for (size_t w = 0; w < result->warning_count; w++) iso_study_tell(job, "%s", result->warnings[w]);
 }
 
-static iso_status quantify(iso_job *job, const json_t *facts, const iso_volume *volume, const iso_organs *organs,
-			   iso_error *err)
-{
-	iso_dose dose;
-	iso_biodistribution *result = NULL;
-	ISO_TRY(read_dose(job, &dose, err));
-	ISO_TRY(iso_quantify(volume, organs, &dose, job->row->subject, job->row->group, &result, err));
-	char *provenance;
-	iso_status status = iso_json_dump(facts, JSON_COMPACT | JSON_SORT_KEYS, &provenance, err);
-	if (status == ISO_OK) status = iso_biodistribution_write(job->folder, &result, 1, provenance, err);
-	if (status == ISO_OK) tell_warnings(job, result);
-	free(provenance);
-	iso_biodistribution_free(result);
-	return status;
-}
-
 static iso_status run_quant(iso_job *job, const json_t *facts, iso_error *err)
 {
-	iso_volume *volume = NULL;
-	iso_image *labels = NULL;
-	iso_organ *table = NULL;
-	iso_organs *organs = NULL;
-	size_t count = 0;
-	iso_status status = read_volume(job, &volume, err);
-	if (status == ISO_OK) status = iso_organ_table_read(job->study->organ_table, &table, &count, err);
-	if (status == ISO_OK) status = iso_nifti_read_image(job->row->labels, ISO_UNIT_LABEL, &labels, err);
-	if (status == ISO_OK)
-		status = iso_organs_create(labels, table, count, &volume->grid, job->row->labels, &organs, err);
-	iso_image_free(labels);
-	free(table);
-	if (status == ISO_OK) status = quantify(job, facts, volume, organs, err);
-	iso_organs_free(organs);
-	iso_volume_free(volume);
-	return status;
-}
-
-/* --- DICOM -------------------------------------------------------------------------------------------------- */
-
-static bool writes_dicom(const iso_job *job)
-{
-	return job->study->write_dicom;
-}
-
-/* Names of people and places decide whether the step is done again, but do not stand in the record: their digest does. The key of the
- * de-identification is told by what it makes of a fixed text. */
-static iso_status describe_names(const iso_job *job, json_t *facts, iso_error *err)
-{
-	const iso_dicom_subject *shared = &job->study->dicom;
-	char hex[65];
-	iso_hash hash;
-	iso_hash_begin(&hash);
-	iso_hash_text(&hash, shared->responsible_person);
-	iso_hash_text(&hash, shared->responsible_organisation);
-	iso_hash_text(&hash, shared->institution);
-	iso_hash_end(&hash, hex);
-	ISO_TRY(iso_fact_text(facts, "names_sha256", hex, err));
-	if (!job->study->deidentify[0]) return ISO_OK;
-	static const char text[] = "isotrace run";
-	iso_dicom_key key;
-	ISO_TRY(iso_dicom_key_read(job->study->deidentify, &key, err));
-	iso_hash_keyed(key.bytes, key.size, text, sizeof text, hex);
-	hex[16] = '\0';
-	return iso_fact_text(facts, "deidentify_key", hex, err);
-}
-
-static iso_status describe_dicom(iso_job *job, json_t *facts, iso_error *err)
-{
-	const iso_dicom_subject *shared = &job->study->dicom;
-	ISO_TRY(describe_volume(job, facts, err));
-	ISO_TRY(describe_dose(job, facts, err));
-	ISO_TRY(iso_fact_text(facts, "subject", job->row->subject, err));
-	ISO_TRY(iso_fact_text(facts, "sex", job->row->sex, err));
-	ISO_TRY(iso_fact_text(facts, "species", shared->species, err));
-	ISO_TRY(iso_fact_text(facts, "strain", shared->strain, err));
-	ISO_TRY(iso_fact_text(facts, "study_name", job->study->name, err));
-	ISO_TRY(iso_fact_text(facts, "study_description", shared->study_description, err));
-	ISO_TRY(iso_fact_text(facts, "manufacturer", shared->manufacturer, err));
-	ISO_TRY(iso_fact_text(facts, "position", shared->position, err));
-	return describe_names(job, facts, err);
-}
-
-/* What the DICOM files need of the dose. */
-static iso_status dicom_dose(const iso_job *job, iso_dicom_dose *out, iso_error *err)
-{
-	iso_dose dose;
-	ISO_TRY(read_dose(job, &dose, err));
-	*out = (iso_dicom_dose){.injection_utc_s = dose.injection_utc_s, .body_mass_g = dose.body_mass_g};
-	snprintf(out->tracer, sizeof out->tracer, "%s", dose.tracer);
-	snprintf(out->route, sizeof out->route, "%s", dose.route);
-	return iso_dose_injected_bq(&dose, job->nuclide, &out->injected_bq, err);
-}
-
-static iso_status run_dicom(iso_job *job, const json_t *facts, iso_error *err)
-{
-	(void)facts;
-	char path[PATH_MAX];
-	iso_dicom_dose dose;
-	iso_dicom_key key;
-	iso_volume *volume = NULL;
-	iso_dicom_subject subject = job->study->dicom;
-	/* All scans of one animal in one study of the PACS. */
-	snprintf(subject.patient_id, sizeof subject.patient_id, "%s", job->row->subject);
-	snprintf(subject.patient_name, sizeof subject.patient_name, "%s", job->row->subject);
-	snprintf(subject.sex, sizeof subject.sex, "%s", job->row->sex);
-	snprintf(subject.study_key, sizeof subject.study_key, "%.60s/%.60s", job->study->name, job->row->subject);
-	if (!subject.study_description[0])
-		snprintf(subject.study_description, sizeof subject.study_description, "%s", job->study->name);
-	ISO_TRY(iso_path_join(job->folder, DICOM, path, err));
-	ISO_TRY(dicom_dose(job, &dose, err));
-	if (job->study->deidentify[0]) ISO_TRY(iso_dicom_key_read(job->study->deidentify, &key, err));
-	ISO_TRY(read_volume(job, &volume, err));
-	const iso_dicom_options options = {.deidentify = job->study->deidentify[0] ? &key : NULL};
-	const iso_status status = iso_dicom_write_images(path, volume, &dose, &subject, &options, NULL, err);
-	iso_volume_free(volume);
+	iso_job_data data;
+	char *provenance;
+	ISO_TRY(iso_job_read(job, true, true, &data, err));
+	iso_status status = iso_json_dump(facts, JSON_COMPACT | JSON_SORT_KEYS, &provenance, err);
+	if (status == ISO_OK) status = iso_biodistribution_write(job->folder, &data.result, 1, provenance, err);
+	if (status == ISO_OK) tell_warnings(job, data.result);
+	free(provenance);
+	iso_job_data_free(&data);
 	return status;
 }
 
@@ -331,7 +256,7 @@ static iso_status run_send(iso_job *job, const json_t *facts, iso_error *err)
 	char path[PATH_MAX];
 	iso_pacs_file file = {.pacs = NULL};
 	iso_pacs pacs;
-	ISO_TRY(iso_path_join(job->folder, DICOM, path, err));
+	ISO_TRY(iso_path_join(job->folder, ISO_STUDY_DICOM, path, err));
 	if (job->pacs_config) ISO_TRY(iso_pacs_file_load(job->pacs_config, &file, err));
 	iso_status status = iso_pacs_choose(&file, job->pacs, &pacs, err);
 	if (status == ISO_OK && !file.queue[0]) {
@@ -349,14 +274,14 @@ static iso_status run_send(iso_job *job, const json_t *facts, iso_error *err)
 static const char *const convert_outputs[] = {LISTMODE, NULL};
 static const char *const recon_outputs[] = {SIDECAR, ISO_STUDY_VOLUME, REPLICATES, NULL};
 static const char *const quant_outputs[] = {"biodistribution.csv", "biodistribution.json", NULL};
-static const char *const dicom_outputs[] = {DICOM, NULL};
+static const char *const dicom_outputs[] = {ISO_STUDY_DICOM, NULL};
 static const char *const send_outputs[] = {NULL};
 
 const iso_step iso_study_steps[] = {
     {"convert", converts, describe_convert, run_convert, convert_outputs},
     {"recon", NULL, iso_study_describe_recon, iso_study_run_recon, recon_outputs},
     {"quant", NULL, describe_quant, run_quant, quant_outputs},
-    {"dicom", writes_dicom, describe_dicom, run_dicom, dicom_outputs},
+    {"dicom", iso_study_writes_dicom, iso_study_describe_dicom, iso_study_run_dicom, dicom_outputs},
     {"send", sends, describe_send, run_send, send_outputs},
 };
 const size_t iso_study_step_count = sizeof iso_study_steps / sizeof *iso_study_steps;

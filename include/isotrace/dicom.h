@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "isotrace/biodistribution.h"
 #include "isotrace/volume.h"
 
 #ifdef __cplusplus
@@ -56,12 +57,42 @@ typedef struct iso_dicom_key {
 /* The content of a file, without white space at its end: 16 to 1024 bytes, else ISO_BAD_INPUT. */
 iso_status iso_dicom_key_read(const char *path, iso_dicom_key *key, iso_error *err);
 
+/* Organs as Segmentation Storage: the labels themselves, on their own grid; or of each voxel of the images the part inside the organ,
+ * in steps of 1/255. */
+typedef enum iso_dicom_segments {
+	ISO_DICOM_SEGMENTS_NONE = 0,
+	ISO_DICOM_SEGMENTS_BINARY,
+	ISO_DICOM_SEGMENTS_FRACTIONAL
+} iso_dicom_segments;
+
+/* Parametric Map Storage, in floats. */
+typedef enum iso_dicom_map {
+	ISO_DICOM_MAP_NONE = 0,
+	ISO_DICOM_MAP_PERCENT_ID_PER_G, /* tissue taken as 1 g/mL; needs the dose */
+	ISO_DICOM_MAP_SUV               /* SUVbw; needs the body mass, too */
+} iso_dicom_map;
+
+/* What is written beside the images: into the same folder and study, each a series of its own that refers to the images. */
+typedef struct iso_dicom_objects {
+	iso_dicom_segments segmentation;
+	const iso_image *labels;  /* of a binary segmentation */
+	const iso_organs *organs; /* of either: on the volume's grid */
+	/* Structured report (TID 1500) of the table that came from this volume and these organs; NULL = none. */
+	const iso_biodistribution *report;
+	iso_dicom_map map;
+	const char *pdf; /* a file to encapsulate; NULL = none. Refused with deidentify: it may show who it was */
+} iso_dicom_objects;
+
+/* Has the organ a public code (SNOMED CT)? Without one, objects carry a code of isotrace's own that other programs do not know. */
+bool iso_dicom_organ_is_coded(const char *organ);
+
 typedef struct iso_dicom_options {
 	iso_dicom_slope slope;
 	const iso_dicom_key *deidentify; /* NULL = as it is */
 	/* One more file, Real World Value Mapping Storage: what maps the stored values to %/g also stands in the images, but not every
 	 * reader looks there. Needs a dose. */
 	bool real_world_values;
+	const iso_dicom_objects *objects; /* NULL: images alone */
 } iso_dicom_options;
 
 typedef struct iso_dicom_written {

@@ -129,6 +129,9 @@ iso_status refuse(DcmItem &dataset, OFString &patient, const char *shown, iso_er
 		return iso_fail(err, ISO_BAD_INPUT, shown, "give the files as they were",
 				"it is de-identified already, and its UIDs would change again");
 	if (dataset.tagExists(DCM_EncapsulatedDocument))
+		return iso_fail(err, ISO_BAD_INPUT, shown, "leave this file out",
+				"a document may show who it was, and nothing can be taken out of it");
+	if (dataset.tagExists(DCM_EncapsulatedDocument))
 		return iso_fail(err, ISO_BAD_INPUT, shown, "leave it out, or clean the document itself",
 				"an encapsulated document may hold names that cannot be found");
 	if (dataset.findAndGetOFString(DCM_BurnedInAnnotation, text).good() && text == "YES")

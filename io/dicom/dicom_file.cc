@@ -94,6 +94,18 @@ void iso_dcm_pixels(iso_dcm *dcm, const int16_t *pixels, size_t count)
 	});
 }
 
+void iso_dcm_float_pixels(iso_dcm *dcm, const float *pixels, size_t count)
+{
+	act(dcm, 0x7fe00008,
+	    [&](DcmItem *item) { return item->putAndInsertFloat32Array(DCM_FloatPixelData, pixels, count); });
+}
+
+void iso_dcm_bytes(iso_dcm *dcm, uint32_t tag, const uint8_t *bytes, size_t count)
+{
+	act(dcm, tag,
+	    [&](DcmItem *item) { return item->putAndInsertUint8Array(DcmTag(key_of(tag), EVR_OB), bytes, count); });
+}
+
 void iso_dcm_begin(iso_dcm *dcm, uint32_t tag)
 {
 	act(dcm, tag, [&](DcmItem *item) {

@@ -27,6 +27,10 @@ void iso_dcm_us(iso_dcm *dcm, uint32_t tag, uint16_t value);
 void iso_dcm_ss(iso_dcm *dcm, uint32_t tag, int16_t value);
 void iso_dcm_fd(iso_dcm *dcm, uint32_t tag, double value);
 void iso_dcm_pixels(iso_dcm *dcm, const int16_t *pixels, size_t count);
+/* FloatPixelData. */
+void iso_dcm_float_pixels(iso_dcm *dcm, const float *pixels, size_t count);
+/* With VR OB; DICOM wants an even number, and one of 0 is added where it must. */
+void iso_dcm_bytes(iso_dcm *dcm, uint32_t tag, const uint8_t *bytes, size_t count);
 
 /* A sequence with one item, which stays open until iso_dcm_end; or with none. */
 void iso_dcm_begin(iso_dcm *dcm, uint32_t tag);

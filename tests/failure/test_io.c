@@ -205,6 +205,58 @@ static void dicom(void)
 	iso_volume_free(given_volume);
 }
 
+/* All that goes beside the images, of one organ. */
+static iso_image *given_labels;
+static char pdf_path[PATH_MAX];
+
+static iso_status write_objects(const char *folder, iso_error *err)
+{
+	static iso_organ organ = {.label = 1, .name = "quux gland"};
+	static size_t first[2] = {0, 2}, voxel[2] = {0, 1};
+	static float fraction[2] = {1, 0.5f};
+	static iso_uptake row = {
+	    .organ = "quux gland", .mass_source = "entered", .volume_ml = 1, .percent_id_per_g = 2};
+	static double time_h[1] = {1}, recovered[1] = {100}, uncertainty[1] = {3};
+	const iso_organs organs = {.count = 1,
+				   .organ = &organ,
+				   .grid = given_volume->grid,
+				   .first = first,
+				   .voxel = voxel,
+				   .fraction = fraction};
+	const iso_biodistribution table = {.frames = 1,
+					   .organs = 1,
+					   .time_h = time_h,
+					   .row = &row,
+					   .recovered_percent_id = recovered,
+					   .recovered_uncertainty = uncertainty};
+	const iso_dicom_objects objects = {.segmentation = ISO_DICOM_SEGMENTS_BINARY,
+					   .labels = given_labels,
+					   .organs = &organs,
+					   .report = &table,
+					   .map = ISO_DICOM_MAP_SUV,
+					   .pdf = pdf_path};
+	const iso_dicom_options options = {.objects = &objects};
+	const iso_dicom_dose dose = {
+	    .injected_bq = 7e6, .injection_utc_s = given_volume->acquisition.injection_utc_s, .body_mass_g = 20};
+	iso_dicom_subject subject = iso_dicom_subject_unknown();
+	strcpy(subject.patient_id, "M01");
+	return iso_dicom_write_images(in(folder, "series"), given_volume, &dose, &subject, &options, NULL, err);
+}
+
+static void dicom_objects(void)
+{
+	iso_error err;
+	static const char pdf[] = "%PDF-1.4\n%%EOF\n";
+	snprintf(pdf_path, sizeof pdf_path, "%s", iso_test_path("report.pdf"));
+	ISO_ASSERT_OK(iso_output_write(pdf_path, pdf, sizeof pdf - 1, &err), err);
+	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
+	ISO_ASSERT_OK(iso_image_create(&given_volume->grid, ISO_UNIT_LABEL, &given_labels, &err), err);
+	given_labels->voxels[0] = 1;
+	iso_fail_every_allocation(&(iso_scenario){.run = write_objects, .max_runs = 200});
+	iso_image_free(given_labels);
+	iso_volume_free(given_volume);
+}
+
 static char key_path[PATH_MAX], series_path[PATH_MAX];
 
 static iso_status hide(const char *folder, iso_error *err)
@@ -390,6 +442,7 @@ static const iso_test tests[] = {
     {"PETLINK export", petlink},
     {"SAFIR export", safir},
     {"DICOM series", dicom},
+    {"DICOM objects beside them", dicom_objects},
     {"DICOM without identities", deidentify},
     {"PACS configuration and queue", pacs},
 };

@@ -87,7 +87,8 @@ class Skip(Exception):
 # dciodvfy's warnings about files that are right; docs/dicom.md says why each is.
 EXPLAINED = ("needed to build DICOMDIR - Study ID", "Retired Person Name form", "attribute <Laterality>",
              "Radionuclide Half Life", "Radiopharmaceutical Start DateTime", "Acquisition Duration", "Rescale Intercept",
-             "Rescale Slope", "this is a Standard Extended SOP Class")
+             "Rescale Slope", "this is a Standard Extended SOP Class", "Unrecognized defined term <99ISOTRACE>",
+             "Different information entities for attribute - Element=<AccessionNumber>")
 
 
 def check_valid(files, iod):

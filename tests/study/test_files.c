@@ -91,7 +91,8 @@ static void test_good(void)
 	CU_ASSERT_STRING_EQUAL(study->normalisation, "");
 	CU_ASSERT_EQUAL(study->algorithm, ISO_ALGORITHM_OSEM);
 	CU_ASSERT_EQUAL(study->stop_change, 0.0);
-	CU_ASSERT(study->write_dicom);
+	CU_ASSERT(study->write_dicom && study->structured_report);
+	CU_ASSERT_EQUAL(study->segmentation, ISO_DICOM_SEGMENTS_BINARY);
 	CU_ASSERT_EQUAL_FATAL(count, 1);
 	CU_ASSERT_STRING_EQUAL(rows[0].folder, "M01");
 	CU_ASSERT_STRING_EQUAL(rows[0].tracer, "gold");
@@ -162,6 +163,29 @@ static void test_corrections(void)
 	iso_study_file_free(study);
 }
 
+/* What goes beside the images is there unless it is switched off. */
+static void test_dicom_objects(void)
+{
+	static const struct {
+		const char *text;
+		iso_dicom_segments segmentation;
+		bool report;
+	} said[] = {{"segmentation: fractional\n  structured_report: false", ISO_DICOM_SEGMENTS_FRACTIONAL, false},
+		    {"segmentation: none", ISO_DICOM_SEGMENTS_NONE, true}};
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+		iso_study_file *study = NULL;
+		iso_error err;
+		char dicom[128];
+		snprintf(dicom, sizeof dicom, "dicom:\n  %s\norgans:", said[i].text);
+		snprintf(study_path, sizeof study_path, "%s", iso_test_path("study.yaml"));
+		write_text(study_path, with(good_study, "organs:", dicom));
+		ISO_ASSERT_OK(iso_study_file_read(study_path, &study, &err), err);
+		CU_ASSERT_EQUAL(study->segmentation, said[i].segmentation);
+		CU_ASSERT_EQUAL(study->structured_report, said[i].report);
+		iso_study_file_free(study);
+	}
+}
+
 static void test_bad_study(void)
 {
 	static const struct {
@@ -193,6 +217,7 @@ static void test_bad_study(void)
 	    {"subsets: 5", "subsets: 5\n  beta_mm2: 1", "bsrem", 0},
 	    {"subsets: 5", "subsets: 5\n  algorithm: bsrem\n  beta_mm2: -1", "beta_mm2", 0},
 	    {"subsets: 5", "subsets: 5\n  stop_change: 1", "stop_change", 0},
+	    {"organs:\n", "dicom:\n  segmentation: soft\norgans:\n", "soft", 0},
 	};
 	for (size_t b = 0; b < sizeof bad / sizeof *bad; b++) {
 		iso_study_file *study = NULL;
@@ -298,6 +323,7 @@ static const iso_test tests[] = {
     {"a study and its table are read", test_good},
     {"a penalised reconstruction", test_penalised},
     {"corrections", test_corrections},
+    {"what goes beside the images", test_dicom_objects},
     {"mistakes in study.yaml", test_bad_study},
     {"mistakes in the subjects table", test_bad_table},
     {"one folder per scan", test_one_scan_per_folder},

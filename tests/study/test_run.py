@@ -143,7 +143,13 @@ def first_run(study):
     check(said["steps_done"] == 11 and said["steps_skipped"] == 0 and said["steps_failed"] == 0, said)
     check(sorted({r["subject"] for r in study.table()}) == ["A", "B", "C"], study.table())
     check({r["organ"] for r in study.table()} == {"body", "liver"})
-    check(len(os.listdir(study.path("results/A/dicom"))) == 14, "one DICOM file per slice")
+    written = os.listdir(study.path("results/A/dicom"))
+    check(len(written) == 14 + 2, "one DICOM file per slice, the segmentation and the report", written)
+    # The report carries this scan's table: TextValue of the tracking identifiers and the decimals of %ID/g, as they stand there.
+    with open(study.path("results/A/dicom/report.dcm"), "rb") as file:
+        content = file.read()
+    for row in (r for r in study.table() if r["subject"] == "A"):
+        check(row["organ"].encode() in content and row["percent_id_per_g"].encode() in content, row)
     with open(study.path("results/study.json")) as file:
         record = json.load(file)
     check([s["state"] for s in record["scans"]] == ["done"] * 3)
@@ -227,7 +233,7 @@ def names_stay_in_the_dicom_files(study):
     check(code == 0 and said["steps_done"] == 3 and said["steps_skipped"] == 8, code, said, stderr)
     for name in people:
         places = holding(study.path("results"), name)
-        check(len(places) == 3 * 14 and all("/dicom/" in p for p in places), name, places)
+        check(len(places) == 3 * 16 and all("/dicom/" in p for p in places), name, places)
         check(name not in stderr + json.dumps(said), stderr)
     study.study = named.replace("Zaphodson", "Zaphodson" * 10, 1)
     code, _, stderr = study.run()
@@ -239,7 +245,7 @@ def names_stay_in_the_dicom_files(study):
     check(code == 0 and said["steps_done"] == 3 and said["steps_skipped"] == 8, code, said, stderr)
     for word in (*people, "unlikely secret"):
         check(not holding(study.path("results"), word) and word not in stderr, word)
-    check(len(holding(study.path("results"), "ANON-")) == 3 * 14)
+    check(len(holding(study.path("results"), "ANON-")) == 3 * 16)
     with open(study.path("key"), "w") as file:
         file.write("too short\n")
     code, _, stderr = study.run()
