@@ -15,6 +15,10 @@
 enum { MU_VOXELS = 60000, ACTIVITY_VOXELS = 30000, SCATTER_POINTS = 700 };
 /* How well the simulation knows scatter and prompt gammas by itself, relative (docs/decisions/037; recon/correct/response.h). */
 static const double expected_sd[2] = {0.03, 0.4};
+/* Of the trues, the part that is measured on a line anywhere: positrons that left the body, photons that left their energy far from where they came in
+ * (docs/decisions/031, 037). */
+static const double misplaced = 0.0015;
+
 struct iso_background {
 	iso_background_plan plan;
 	const float *rate; /* randoms; NULL: none */
@@ -29,6 +33,7 @@ struct iso_background {
 	iso_pair_table *twice; /* scattered twice, without TOF */
 	iso_tails *tails;
 	double alpha, beta;
+	iso_pair_sums flat; /* of a table that is the same everywhere */
 	bool counted;
 	double counts[ISO_TAIL_GROUPS];
 };
@@ -201,34 +206,42 @@ static bool scale_by_total(const sums *s, const iso_background_image *image, iso
 	return true;
 }
 
-/* What the tails say of both scales, weighed with what the simulation says of them. */
-static void scale_by_tails(const iso_background *b, const sums *s, iso_scatter_report *report)
+/* What the tails say of both scales, weighed with the simulation's own: as many scattered per true as it says, of all that the image and the background
+ * that it was made with (`before`, counts) explain. Prompts less randoms would do as well, were the image of noisy data not too bright. */
+static void scale_by_tails(const iso_background *b, const sums *s, double explained, double before,
+			   iso_scatter_report *report)
 {
+	const double simulated = explained + s->scatter.all + s->gammas.all;
 	double shape[2][ISO_TAIL_GROUPS], weight;
 	memcpy(shape[0], s->scatter.tails, sizeof shape[0]);
 	memcpy(shape[1], s->gammas.tails, sizeof shape[1]);
 	const int shapes = b->gamma_part ? 2 : 1;
 	const iso_tail_fit tails =
 	    iso_tails_fit(b->counts, s->randoms.tails, (const double(*)[ISO_TAIL_GROUPS])shape, shapes);
-	const iso_scale_expected expected = {.scale = report->scale, .sd = {expected_sd[0], expected_sd[1]}};
+	const iso_scale_expected expected = {.scale = simulated > 0 ? (explained + before) / simulated : 1,
+					     .sd = {expected_sd[0], expected_sd[1]}};
 	const iso_tail_fit fit = iso_tails_combine(&tails, shapes, &expected, &weight);
 	report->scale = fit.scale[0];
 	report->scale_sd = fit.sd[0];
 	report->gamma_scale = fit.scale[b->gamma_part ? 1 : 0];
 	report->from_tails = weight > 0.5;
-	report->from_total &= !report->from_tails;
 }
 
-static iso_status find_scales(const iso_background *b, const iso_background_image *image, iso_scatter_report *report,
-			      iso_error *err)
+static iso_status find_scales(const iso_background *b, const iso_background_image *image, double before,
+			      iso_scatter_report *report, iso_error *err)
 {
 	sums s;
 	*report = (iso_scatter_report){.scale = 1, .gamma_scale = 1, .scale_sd = (double)NAN, .fraction = (double)NAN};
 	if (b->plan.scale == ISO_SCATTER_SCALE_NONE) return ISO_OK;
 	const iso_status status = add_up(b, image->scale_s, &s, err);
 	if (status != ISO_OK) return status;
-	report->from_total = scale_by_total(&s, image, report);
-	if (b->plan.scale == ISO_SCATTER_SCALE_TAILS) scale_by_tails(b, &s, report);
+	if (b->plan.scale == ISO_SCATTER_SCALE_TOTAL) report->from_total = scale_by_total(&s, image, report);
+	if (b->plan.scale == ISO_SCATTER_SCALE_TAILS) {
+		sums beside = s;
+		for (int g = 0; g < ISO_TAIL_GROUPS && b->flat.all > 0; g++)
+			beside.randoms.tails[g] += misplaced * image->explained * b->flat.tails[g] / b->flat.all;
+		scale_by_tails(b, &beside, image->explained, before, report);
+	}
 	const double scattered = report->scale * s.scatter.all + report->gamma_scale * s.gammas.all;
 	const double beyond = image->prompts - s.randoms.all;
 	if (beyond > 0) report->fraction = scattered / beyond;
@@ -256,6 +269,7 @@ static iso_status add_multiple_scatter(iso_background *b, const iso_image *activ
 	if (status == ISO_OK) status = iso_pair_table_sum_times(b->part, b->plan.scanner->tof.bins, &whole, err);
 	if (status != ISO_OK) return status;
 	level(b->part, b->table);
+	iso_tails_table_sums(b->tails, b->table, efficiency, &b->flat);
 	iso_tails_table_sums(b->tails, b->part, efficiency, &single);
 	iso_tails_table_sums(b->tails, b->twice, efficiency, &twice);
 	/* were the number of scatters Poisson's, those of three would be to those of two as two thirds of those of two to those of one */
@@ -279,6 +293,8 @@ iso_status iso_background_update(iso_background *b, const iso_background_image *
 {
 	iso_image *activity;
 	iso_status status = ISO_OK;
+	iso_pair_sums before;
+	iso_tails_table_sums(b->tails, b->table, b->plan.scanner->efficiency, &before);
 	if (b->plan.scale == ISO_SCATTER_SCALE_TAILS && !b->counted) status = count_tails(b, image, err);
 	if (status != ISO_OK) return status;
 	status = iso_coarse_map_create(image->grid, image->x, ACTIVITY_VOXELS, &activity, err);
@@ -288,7 +304,7 @@ iso_status iso_background_update(iso_background *b, const iso_background_image *
 		status = iso_prompt_gamma_simulate(&b->model, b->plan.nuclide, activity, b->gamma_part, err);
 	if (status == ISO_OK) status = add_multiple_scatter(b, activity, err);
 	iso_image_free(activity);
-	if (status == ISO_OK) status = find_scales(b, image, report, err);
+	if (status == ISO_OK) status = find_scales(b, image, before.all * image->scale_s, report, err);
 	if (status != ISO_OK) return status;
 	const size_t values = iso_pair_table_values(b->table);
 	const float alpha = (float)report->scale, beta = (float)report->gamma_scale;
@@ -301,11 +317,14 @@ iso_status iso_background_update(iso_background *b, const iso_background_image *
 
 const char *iso_scatter_report_text(const iso_scatter_report *r, char *text, size_t size)
 {
-	char by[64] = "absolute", share[64] = "", gammas[40] = "";
+	char by[80] = "absolute", share[64] = "", gammas[40] = "";
 	if (r->from_tails)
 		snprintf(by, sizeof by, "simulated x %.4g +- %.2g by the tails", r->scale, r->scale_sd);
 	else if (r->from_total)
 		snprintf(by, sizeof by, "simulated x %.4g by the total", r->scale);
+	else if (!isnan(r->scale_sd))
+		snprintf(by, sizeof by, "simulated x %.4g +- %.2g, not contradicted by the tails", r->scale,
+			 r->scale_sd);
 	if (!isnan(r->fraction)) snprintf(share, sizeof share, "%.3g %% of prompts less randoms, ", 100 * r->fraction);
 	if (r->gamma_scale != r->scale) snprintf(gammas, sizeof gammas, ", prompt gammas x %.4g", r->gamma_scale);
 	snprintf(text, size, "%s%s%s", share, by, gammas);

@@ -161,11 +161,12 @@ static void corrects(void)
 		   &share, &scale, &sd),
 	    3);
 	CU_ASSERT(strstr(heard.notes, "iteration 1: ") && !strstr(heard.notes, "scatter after iteration 4"));
-	/* Photons that scatter twice are in the estimate (0.055 of it: test_scatter.c) and not in the scan. The image after three iterations is not yet the limit: 2 %
-	 * are lacking (seen with ten times the counts), and the expectation takes 1 %. 0.02: the tails' noise; the stated deviation holds that of their shape, 0.05. */
-	CU_ASSERT(sd > 0.04 && sd < 0.06);
-	ISO_ASSERT_NEAR(scale, 1.5 / 1.055, 4 * 0.02 + 0.03);
-	ISO_ASSERT_NEAR(share / 100 * (double)s.count, s.scattered, (4 * 0.02 / scale + 0.03) * s.scattered);
+	/* Photons that scatter twice are in the estimate (0.055 of it: test_scatter.c) and not in the scan. The image after three iterations is not yet the limit:
+	 * 2 % are lacking (seen with ten times the counts), and the expectation takes 1 %. Some 1200 lines beside the body, of which 2/3 are the scatter's: noise of
+	 * 0.045; the stated deviation holds that of the tails' shape, 0.05, too. */
+	CU_ASSERT(sd > 0.05 && sd < 0.075);
+	ISO_ASSERT_NEAR(scale, 1.5 / 1.055, 4 * 0.045 + 0.03);
+	ISO_ASSERT_NEAR(share / 100 * (double)s.count, s.scattered, (4 * 0.045 / scale + 0.03) * s.scattered);
 	CU_ASSERT(strstr(with->corrections.scatter, "by tails") != NULL);
 	o.scatter = ISO_SCATTER_NONE;
 	ISO_ASSERT_OK(reconstruct(&s, &o, &without, &err), err);
