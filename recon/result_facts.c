@@ -36,8 +36,11 @@ static void say_scatter(const iso_result *r, iso_corrections *c)
 {
 	const iso_scatter_report *s = r->scatter;
 	char scale[40] = "", gammas[32] = "";
-	if (s && (s->from_tails || s->from_total))
-		snprintf(scale, sizeof scale, ", x %.4g by %s", s->scale, s->from_tails ? "tails" : "total");
+	if (s && (s->from_total || !isnan(s->scale_sd)))
+		snprintf(scale, sizeof scale, ", x %.4g by %s", s->scale,
+			 s->from_tails   ? "tails"
+			 : s->from_total ? "total"
+					 : "simulation");
 	if (r->options->prompt_gammas)
 		snprintf(gammas, sizeof gammas, "; prompt gammas of %s", r->options->nuclide->name);
 	snprintf(c->scatter, sizeof c->scatter, "single-scatter simulation%s%s", scale, gammas);

@@ -49,7 +49,7 @@ typedef enum iso_scatter_method {
 } iso_scatter_method;
 /* What makes the simulated scatter as large as the measured one, which holds multiple scatter and scatter from outside, too. */
 typedef enum iso_scatter_scale {
-	ISO_SCATTER_SCALE_TAILS = 0, /* lines that pass the body; where they count too little, the total */
+	ISO_SCATTER_SCALE_TAILS = 0, /* lines that pass the body, weighed with the simulation itself */
 	ISO_SCATTER_SCALE_TOTAL,     /* the simulated ratio of scatter to trues, applied to what was counted */
 	ISO_SCATTER_SCALE_NONE       /* nothing: the simulation is absolute */
 } iso_scatter_scale;

@@ -7,17 +7,16 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "recon/correct/double_scatter.h"
 #include "recon/correct/prompt_gamma.h"
 #include "recon/correct/scatter.h"
 #include "recon/correct/tails.h"
 
 enum { MU_VOXELS = 60000, ACTIVITY_VOXELS = 30000, SCATTER_POINTS = 700 };
-/* A scale that the tails know less well than this says less than the simulation itself. */
-static const double tails_sd = 0.1;
-/* Scattered twice or more, per scattered once: were scatters rare and independent it would be half of those scattered once per true. Of them the
- * part that goes anywhere, whatever the pair; the rest goes where single scatter does (docs/decisions/031). */
-static const double multiple_per_tau = 0.455, multiple_flat = 0.15;
-/* Of the trues, the part that is measured on a line anywhere, since a photon left its energy in a crystal far from the first one. */
+/* How well the simulation knows scatter and prompt gammas by itself, relative (docs/decisions/037; recon/correct/response.h). */
+static const double expected_sd[2] = {0.03, 0.4};
+/* Of the trues, the part that is measured on a line anywhere: positrons that left the body, photons that left their energy far from where they came in
+ * (docs/decisions/031, 037). */
 static const double misplaced = 0.0015;
 
 struct iso_background {
@@ -31,6 +30,7 @@ struct iso_background {
 	iso_pair_table *table; /* alpha S + beta B */
 	iso_pair_table *part;  /* S, B while they are made */
 	iso_pair_table *gamma_part;
+	iso_pair_table *twice; /* scattered twice, without TOF */
 	iso_tails *tails;
 	double alpha, beta;
 	iso_pair_sums flat; /* of a table that is the same everywhere */
@@ -60,6 +60,7 @@ static iso_status prepare_scatter(iso_background *b, iso_error *err)
 	if (status == ISO_OK) status = iso_pair_table_create(b->detectors, &p->scanner->tof, &b->part, err);
 	if (status == ISO_OK && p->nuclide)
 		status = iso_pair_table_create(b->detectors, &p->scanner->tof, &b->gamma_part, err);
+	if (status == ISO_OK) status = iso_pair_table_create(b->detectors, &(iso_tof){.bins = 0}, &b->twice, err);
 	if (status == ISO_OK) status = iso_coarse_map_create(&p->mu->grid, p->mu->voxels, MU_VOXELS, &b->mu, err);
 	if (status == ISO_OK) status = iso_image_points_create(b->mu, SCATTER_POINTS, &b->model.points, err);
 	if (status != ISO_OK) return status;
@@ -100,6 +101,7 @@ void iso_background_free(iso_background *b)
 	iso_pair_table_free(b->table);
 	iso_pair_table_free(b->part);
 	iso_pair_table_free(b->gamma_part);
+	iso_pair_table_free(b->twice);
 	iso_image_points_free(&b->model.points);
 	iso_image_free(b->mu);
 	iso_coarse_detectors_free(b->detectors);
@@ -194,31 +196,6 @@ static iso_status add_up(const iso_background *b, double scale_s, sums *s, iso_e
 	return ISO_OK;
 }
 
-/* Two scales where the tails tell the two apart, else one for both. */
-static bool scale_by_tails(const iso_background *b, const sums *s, iso_scatter_report *report)
-{
-	double shape[2][ISO_TAIL_GROUPS];
-	memcpy(shape[0], s->scatter.tails, sizeof shape[0]);
-	memcpy(shape[1], s->gammas.tails, sizeof shape[1]);
-	if (b->gamma_part) {
-		const iso_tail_fit fit =
-		    iso_tails_fit(b->counts, s->randoms.tails, (const double(*)[ISO_TAIL_GROUPS])shape, 2);
-		if (fit.sd[0] < tails_sd && fit.sd[1] < 2 * tails_sd) {
-			report->scale = fit.scale[0];
-			report->scale_sd = fit.sd[0];
-			report->gamma_scale = fit.scale[1];
-			report->separate = true;
-			return true;
-		}
-		for (int g = 0; g < ISO_TAIL_GROUPS; g++) shape[0][g] += shape[1][g];
-	}
-	const iso_tail_fit fit = iso_tails_fit(b->counts, s->randoms.tails, (const double(*)[ISO_TAIL_GROUPS])shape, 1);
-	if (!(fit.sd[0] < tails_sd)) return false;
-	report->scale = report->gamma_scale = fit.scale[0];
-	report->scale_sd = fit.sd[0];
-	return true;
-}
-
 /* The simulation says how many are scattered for each true of the image; both together are what was counted beyond randoms. */
 static bool scale_by_total(const sums *s, const iso_background_image *image, iso_scatter_report *report)
 {
@@ -229,21 +206,42 @@ static bool scale_by_total(const sums *s, const iso_background_image *image, iso
 	return true;
 }
 
-static iso_status find_scales(const iso_background *b, const iso_background_image *image, iso_scatter_report *report,
-			      iso_error *err)
+/* What the tails say of both scales, weighed with the simulation's own: as many scattered per true as it says, of all that the image and the background
+ * that it was made with (`before`, counts) explain. Prompts less randoms would do as well, were the image of noisy data not too bright. */
+static void scale_by_tails(const iso_background *b, const sums *s, double explained, double before,
+			   iso_scatter_report *report)
+{
+	const double simulated = explained + s->scatter.all + s->gammas.all;
+	double shape[2][ISO_TAIL_GROUPS], weight;
+	memcpy(shape[0], s->scatter.tails, sizeof shape[0]);
+	memcpy(shape[1], s->gammas.tails, sizeof shape[1]);
+	const int shapes = b->gamma_part ? 2 : 1;
+	const iso_tail_fit tails =
+	    iso_tails_fit(b->counts, s->randoms.tails, (const double(*)[ISO_TAIL_GROUPS])shape, shapes);
+	const iso_scale_expected expected = {.scale = simulated > 0 ? (explained + before) / simulated : 1,
+					     .sd = {expected_sd[0], expected_sd[1]}};
+	const iso_tail_fit fit = iso_tails_combine(&tails, shapes, &expected, &weight);
+	report->scale = fit.scale[0];
+	report->scale_sd = fit.sd[0];
+	report->gamma_scale = fit.scale[b->gamma_part ? 1 : 0];
+	report->from_tails = weight > 0.5;
+}
+
+static iso_status find_scales(const iso_background *b, const iso_background_image *image, double before,
+			      iso_scatter_report *report, iso_error *err)
 {
 	sums s;
 	*report = (iso_scatter_report){.scale = 1, .gamma_scale = 1, .scale_sd = (double)NAN, .fraction = (double)NAN};
 	if (b->plan.scale == ISO_SCATTER_SCALE_NONE) return ISO_OK;
 	const iso_status status = add_up(b, image->scale_s, &s, err);
 	if (status != ISO_OK) return status;
+	if (b->plan.scale == ISO_SCATTER_SCALE_TOTAL) report->from_total = scale_by_total(&s, image, report);
 	if (b->plan.scale == ISO_SCATTER_SCALE_TAILS) {
 		sums beside = s;
 		for (int g = 0; g < ISO_TAIL_GROUPS && b->flat.all > 0; g++)
 			beside.randoms.tails[g] += misplaced * image->explained * b->flat.tails[g] / b->flat.all;
-		report->from_tails = scale_by_tails(b, &beside, report);
+		scale_by_tails(b, &beside, image->explained, before, report);
 	}
-	if (!report->from_tails) report->from_total = scale_by_total(&s, image, report);
 	const double scattered = report->scale * s.scatter.all + report->gamma_scale * s.gammas.all;
 	const double beyond = image->prompts - s.randoms.all;
 	if (beyond > 0) report->fraction = scattered / beyond;
@@ -261,21 +259,33 @@ static void level(const iso_pair_table *part, iso_pair_table *table)
 	}
 }
 
-/* Photons that scatter more than once, from those that do once. Overwrites b->table. */
-static void add_multiple_scatter(iso_background *b, const iso_background_image *image)
+/* Photons that scatter twice and more often, with the TOF of those that do once. Overwrites b->table. */
+static iso_status add_multiple_scatter(iso_background *b, const iso_image *activity, iso_error *err)
 {
-	iso_pair_sums single;
+	iso_pair_sums single, twice;
+	iso_pair_table whole; /* single scatter, all of its times */
 	const float *efficiency = b->plan.scanner->efficiency;
-	iso_tails_table_sums(b->tails, b->part, efficiency, &single);
-	if (!(single.all > 0) || !(image->explained > 0)) return;
+	iso_status status = iso_double_scatter_simulate(&b->model, activity, b->twice, err);
+	if (status == ISO_OK) status = iso_pair_table_sum_times(b->part, b->plan.scanner->tof.bins, &whole, err);
+	if (status != ISO_OK) return status;
 	level(b->part, b->table);
 	iso_tails_table_sums(b->tails, b->table, efficiency, &b->flat);
-	const double part = multiple_per_tau * single.all * image->scale_s / image->explained;
-	const float alike = (float)(1 + (1 - multiple_flat) * part),
-		    anywhere = b->flat.all > 0 ? (float)(multiple_flat * part * single.all / b->flat.all) : 0;
-	const size_t values = iso_pair_table_values(b->part);
-	for (size_t n = 0; n < values; n++)
-		b->part->value[n] = alike * b->part->value[n] + anywhere * b->table->value[n];
+	iso_tails_table_sums(b->tails, b->part, efficiency, &single);
+	iso_tails_table_sums(b->tails, b->twice, efficiency, &twice);
+	/* were the number of scatters Poisson's, those of three would be to those of two as two thirds of those of two to those of one */
+	const double more = single.all > 0 ? 1 + 2.0 / 3 * twice.all / single.all : 1;
+	const size_t pairs = iso_pair_table_values(b->twice), times = b->part->times;
+	double mean = 0;
+	for (size_t n = 0; n < pairs; n++) mean += (double)whole.value[n] / (double)pairs;
+	for (size_t n = 0; n < pairs; n++) {
+		const bool own = (double)whole.value[n] > 0.01 * mean; /* else the mean pair's TOF */
+		const float *profile = (own ? b->part : b->table)->value + n * times;
+		const double add = more * (double)b->twice->value[n] / (own ? (double)whole.value[n] : mean);
+		for (size_t t = 0; t < times && mean > 0; t++)
+			b->part->value[n * times + t] += (float)(add * (double)profile[t]);
+	}
+	free(whole.value);
+	return ISO_OK;
 }
 
 iso_status iso_background_update(iso_background *b, const iso_background_image *image, iso_scatter_report *report,
@@ -283,6 +293,8 @@ iso_status iso_background_update(iso_background *b, const iso_background_image *
 {
 	iso_image *activity;
 	iso_status status = ISO_OK;
+	iso_pair_sums before;
+	iso_tails_table_sums(b->tails, b->table, b->plan.scanner->efficiency, &before);
 	if (b->plan.scale == ISO_SCATTER_SCALE_TAILS && !b->counted) status = count_tails(b, image, err);
 	if (status != ISO_OK) return status;
 	status = iso_coarse_map_create(image->grid, image->x, ACTIVITY_VOXELS, &activity, err);
@@ -290,9 +302,9 @@ iso_status iso_background_update(iso_background *b, const iso_background_image *
 	status = iso_scatter_simulate(&b->model, activity, b->part, err);
 	if (status == ISO_OK && b->gamma_part)
 		status = iso_prompt_gamma_simulate(&b->model, b->plan.nuclide, activity, b->gamma_part, err);
+	if (status == ISO_OK) status = add_multiple_scatter(b, activity, err);
 	iso_image_free(activity);
-	if (status == ISO_OK) add_multiple_scatter(b, image);
-	if (status == ISO_OK) status = find_scales(b, image, report, err);
+	if (status == ISO_OK) status = find_scales(b, image, before.all * image->scale_s, report, err);
 	if (status != ISO_OK) return status;
 	const size_t values = iso_pair_table_values(b->table);
 	const float alpha = (float)report->scale, beta = (float)report->gamma_scale;
@@ -305,13 +317,17 @@ iso_status iso_background_update(iso_background *b, const iso_background_image *
 
 const char *iso_scatter_report_text(const iso_scatter_report *r, char *text, size_t size)
 {
-	char by[64] = "absolute", share[64] = "";
+	char by[80] = "absolute", share[64] = "", gammas[40] = "";
 	if (r->from_tails)
 		snprintf(by, sizeof by, "simulated x %.4g +- %.2g by the tails", r->scale, r->scale_sd);
 	else if (r->from_total)
 		snprintf(by, sizeof by, "simulated x %.4g by the total", r->scale);
+	else if (!isnan(r->scale_sd))
+		snprintf(by, sizeof by, "simulated x %.4g +- %.2g, not contradicted by the tails", r->scale,
+			 r->scale_sd);
 	if (!isnan(r->fraction)) snprintf(share, sizeof share, "%.3g %% of prompts less randoms, ", 100 * r->fraction);
-	snprintf(text, size, "%s%s%s", share, by, r->separate ? ", prompt gammas apart" : "");
+	if (r->gamma_scale != r->scale) snprintf(gammas, sizeof gammas, ", prompt gammas x %.4g", r->gamma_scale);
+	snprintf(text, size, "%s%s%s", share, by, gammas);
 	return text;
 }
 

@@ -51,11 +51,10 @@ typedef struct iso_background_image {
 } iso_background_image;
 /* What the estimate rests on. */
 typedef struct iso_scatter_report {
-	double scale, scale_sd; /* alpha; its standard deviation from the tails, NAN: not from them */
+	double scale, scale_sd; /* alpha; its standard deviation, NAN: the total or nothing scales it */
 	double gamma_scale;     /* beta */
 	double fraction; /* of the trues and scattered coincidences that are scattered, prompt gammas among them */
-	bool separate;   /* alpha and beta come from the tails each; else beta = alpha */
-	bool from_tails, from_total;
+	bool from_tails, from_total; /* what most of the scale comes from */
 } iso_scatter_report;
 /* Into text, which is returned. */
 const char *iso_scatter_report_text(const iso_scatter_report *report, char *text, size_t size);

@@ -33,34 +33,6 @@ typedef struct survey {
 	double reach_mm, low_mm, high_mm;
 } survey;
 
-/* A value between nodes of time is linear in theirs: the sum over bins is a weighted sum of the nodes. */
-static iso_status sum_over_times(const iso_pair_table *from, int bins, iso_pair_table *to, iso_error *err)
-{
-	*to = (iso_pair_table){.detectors = from->detectors, .times = 1, .stride = 1};
-	const size_t nodes = (size_t)from->detectors->count * from->detectors->count;
-	double *weight = calloc(from->times + 1, sizeof *weight);
-	to->value = malloc(nodes * sizeof *to->value);
-	if (!weight || !to->value) {
-		free(weight);
-		return iso_fail_memory(err, "the background's profiles", nodes * sizeof *to->value);
-	}
-	const int stride = (int)from->stride, half = (bins - 1) / 2, middle = (int)(from->times / 2) * stride;
-	for (int bin = -half; bin <= half; bin++) {
-		const int shifted = bin + middle, time = shifted / stride, rest = shifted % stride;
-		if (shifted < 0 || shifted > (int)(from->times - 1) * stride) continue;
-		weight[time] += 1 - (double)rest / stride;
-		weight[time + 1] += (double)rest / stride;
-	}
-	if (from->times == 1) weight[0] = 1;
-	for (size_t n = 0; n < nodes; n++) {
-		double sum = 0;
-		for (uint32_t t = 0; t < from->times; t++) sum += weight[t] * (double)from->value[n * from->times + t];
-		to->value[n] = (float)sum;
-	}
-	free(weight);
-	return ISO_OK;
-}
-
 /* The n-th pair, in the order of the columns; false: it may not count. */
 static bool pair_of(const survey *s, uint64_t n, uint32_t *i, uint32_t *j)
 {
@@ -192,7 +164,7 @@ iso_status iso_background_profiles(const iso_background *background, double scal
 	iso_status status = ISO_OK;
 	const iso_pair_table *part[2] = {s.parts.scatter, s.parts.gammas};
 	for (int t = 0; t < 2 && status == ISO_OK; t++)
-		if (part[t]) status = sum_over_times(part[t], plan->scanner->tof.bins, &s.table[t], err);
+		if (part[t]) status = iso_pair_table_sum_times(part[t], plan->scanner->tof.bins, &s.table[t], err);
 	if (status == ISO_OK) {
 		sums whole;
 		find_reach(&s);

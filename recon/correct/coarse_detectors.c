@@ -185,9 +185,10 @@ iso_status iso_pair_table_create(const iso_coarse_detectors *detectors, const is
 		t->times = 2 * ((half + t->stride - 1) / t->stride) + 1;
 	}
 	t->value = calloc(iso_pair_table_values(t), sizeof *t->value);
-	if (!t->value) {
+	t->spare = malloc(iso_pair_table_values(t) * sizeof *t->spare);
+	if (!t->value || !t->spare) {
 		const size_t bytes = iso_pair_table_values(t) * sizeof *t->value;
-		free(t);
+		iso_pair_table_free(t);
 		return iso_fail_memory(err, "scatter", bytes);
 	}
 	*out = t;
@@ -198,12 +199,52 @@ void iso_pair_table_free(iso_pair_table *t)
 {
 	if (!t) return;
 	free(t->value);
+	free(t->spare);
 	free(t);
 }
 
 size_t iso_pair_table_values(const iso_pair_table *t)
 {
 	return (size_t)t->detectors->count * t->detectors->count * t->times;
+}
+
+/* Second differences from node to node, of both ends around and along the axis; none beyond the first and last height. */
+static float bend(const iso_pair_table *t, uint32_t a, uint32_t b, uint32_t time)
+{
+	const uint32_t detectors = t->detectors->count, heights = t->detectors->heights;
+	const uint32_t end[2] = {a, b};
+	const float *value = t->value + time, middle = value[((size_t)a * detectors + b) * t->times];
+	float sum = 0;
+	for (int e = 0; e < 2; e++) {
+		const uint32_t height = end[e] % heights, own = end[e] - height;
+		const uint32_t beside[2][2] = {
+		    {(own + heights) % detectors + height, (own + detectors - heights) % detectors + height},
+		    {end[e] + 1, end[e] - 1}};
+		for (int k = 0; k < (height > 0 && height + 1 < heights ? 2 : 1); k++)
+			for (int n = 0; n < 2; n++) {
+				const size_t from =
+				    e ? (size_t)a * detectors + beside[k][n] : (size_t)beside[k][n] * detectors + b;
+				sum += value[from * t->times] - middle;
+			}
+	}
+	return sum;
+}
+
+/* Straight lines between nodes of a curve f a step h apart are too high by h^2 / 12 f'' on average (and by twice that in places): as much is taken from
+ * the nodes, half of their value at most. What scatters by large angles falls by a factor of e within a node or less, and was 5 to 30 % too much. */
+static void straighten(iso_pair_table *t)
+{
+	const uint32_t detectors = t->detectors->count, times = t->times;
+	const size_t values = iso_pair_table_values(t);
+#pragma omp parallel for schedule(static)
+	for (uint32_t a = 0; a < detectors; a++)
+		for (uint32_t b = 0; b < detectors; b++)
+			for (uint32_t n = 0; n < times; n++) {
+				const size_t at = ((size_t)a * detectors + b) * times + n;
+				const float value = t->value[at], less = bend(t, a, b, n) / 12;
+				t->spare[at] = value - fmaxf(fminf(less, 0.5f * value), -0.5f * value);
+			}
+	memcpy(t->value, t->spare, values * sizeof *t->value);
 }
 
 void iso_pair_table_finish(iso_pair_table *t)
@@ -219,6 +260,7 @@ void iso_pair_table_finish(iso_pair_table *t)
 				if (b > a) t->value[((size_t)b * detectors + a) * times + times - 1 - n] = *value;
 			}
 		}
+	straighten(t);
 }
 
 /* At a node of time. */
@@ -250,4 +292,34 @@ double iso_pair_table_at(const iso_pair_table *t, const iso_net_place *a, const 
 	const int time = shifted / stride, rest = shifted % stride;
 	const double low = at_time(t, a, b, (size_t)time);
 	return views * (rest ? low + (at_time(t, a, b, (size_t)time + 1) - low) * rest / stride : low);
+}
+
+/* A value between nodes of time is linear in theirs: the sum over bins is a weighted sum of the nodes. */
+iso_status iso_pair_table_sum_times(const iso_pair_table *from, int bins, iso_pair_table *to, iso_error *err)
+{
+	*to = (iso_pair_table){.detectors = from->detectors, .times = 1, .stride = 1};
+	const size_t nodes = (size_t)from->detectors->count * from->detectors->count;
+	double *weight = calloc(from->times + 1, sizeof *weight);
+	to->value = malloc(nodes * sizeof *to->value);
+	if (!weight || !to->value) {
+		free(weight);
+		free(to->value);
+		to->value = NULL;
+		return iso_fail_memory(err, "scatter", nodes * sizeof *to->value);
+	}
+	const int stride = (int)from->stride, half = (bins - 1) / 2, middle = (int)(from->times / 2) * stride;
+	for (int bin = -half; bin <= half; bin++) {
+		const int shifted = bin + middle, time = shifted / stride, rest = shifted % stride;
+		if (shifted < 0 || shifted > (int)(from->times - 1) * stride) continue;
+		weight[time] += 1 - (double)rest / stride;
+		weight[time + 1] += (double)rest / stride;
+	}
+	if (from->times == 1) weight[0] = 1;
+	for (size_t n = 0; n < nodes; n++) {
+		double sum = 0;
+		for (uint32_t t = 0; t < from->times; t++) sum += weight[t] * (double)from->value[n * from->times + t];
+		to->value[n] = (float)sum;
+	}
+	free(weight);
+	return ISO_OK;
 }

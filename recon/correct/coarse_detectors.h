@@ -43,6 +43,7 @@ typedef struct iso_pair_table {
 	uint32_t times;                        /* odd; 1 without TOF */
 	uint32_t stride;                       /* bins from one node of time to the next */
 	float *value; /* owned, [count][count][times]; value[a][b][t] = value[b][a][times-1-t] */
+	float *spare; /* owned, as large: working space */
 } iso_pair_table;
 
 /* All 0. As many nodes of time as the bin's width and the resolution demand. */
@@ -50,9 +51,12 @@ iso_status iso_pair_table_create(const iso_coarse_detectors *detectors, const is
 				 iso_error *err);
 void iso_pair_table_free(iso_pair_table *table);
 size_t iso_pair_table_values(const iso_pair_table *table);
-/* Makes a table of the rates of pairs a <= b: divides by the views and fills the other half. */
+/* Makes a table of the rates of pairs a <= b: divides by the views, fills the other half, and lowers nodes where the rate is bent upwards (lifts them where
+ * downwards), so that what is interpolated between them is right on average. */
 void iso_pair_table_finish(iso_pair_table *table);
 /* Of a pair of elements and a TOF bin, interpolated. */
 double iso_pair_table_at(const iso_pair_table *table, const iso_net_place *a, const iso_net_place *b, int tof_bin);
+/* Sums over the TOF bins of a scanner that has so many, of each pair of nodes: a table of one time whose values are the caller's to free. */
+iso_status iso_pair_table_sum_times(const iso_pair_table *from, int bins, iso_pair_table *to, iso_error *err);
 
 #endif

@@ -13,6 +13,12 @@
 
 enum { SAMPLES = 1 << 19, SUMS_AT_ONCE = 4096 };
 static const double tissue_per_cm = 0.02;
+/* Prompts' randoms differ from the delayeds' by up to so much where blocks are busy (docs/decisions/037). */
+static const double randoms_known = 0.002;
+/* How far the simulated scatter of lines that pass the body may be off when that of all lines is right, relative (there, too). */
+static const double tails_shape = 0.05;
+/* Tails contradict what is expected when they are off by more than three standard deviations (squared). */
+static const double contradiction = 9;
 /* frac(n a), frac(n b) fill the square evenly: 1/g and 1/g^2 with g^3 = g + 1 (M. Roberts). */
 static const double even_first = 0.7548776662466927, even_second = 0.5698402909980532;
 
@@ -305,12 +311,13 @@ iso_tail_fit iso_tails_fit(const double *counts, const double *randoms, const do
 		}
 		for (int s = 0; s < shapes; s++) fit.scale[s] *= explained[s] / whole[s];
 	}
-	double information[2][2] = {{0}};
+	double(*const information)[2] = fit.information;
 	for (int g = 0; g < ISO_TAIL_GROUPS; g++) {
 		double expected = (randoms ? randoms[g] : 0) + 1.0 / ISO_TAIL_GROUPS;
 		for (int s = 0; s < shapes; s++) expected += fit.scale[s] * shape[s][g];
+		const double doubt = randoms ? randoms_known * randoms[g] : 0, variance = expected + doubt * doubt;
 		for (int s = 0; s < shapes; s++)
-			for (int r = 0; r < shapes; r++) information[s][r] += shape[s][g] * shape[r][g] / expected;
+			for (int r = 0; r < shapes; r++) information[s][r] += shape[s][g] * shape[r][g] / variance;
 	}
 	if (shapes == 1) {
 		fit.sd[0] = 1 / sqrt(information[0][0]);
@@ -320,4 +327,38 @@ iso_tail_fit iso_tails_fit(const double *counts, const double *randoms, const do
 	if (determinant > 1e-9 * information[0][0] * information[1][1])
 		for (int s = 0; s < 2; s++) fit.sd[s] = sqrt(information[1 - s][1 - s] / determinant);
 	return fit;
+}
+
+/* The tails' own scale is the scale times a factor of 1 within tails_shape. */
+iso_tail_fit iso_tails_combine(const iso_tail_fit *tails, int shapes, const iso_scale_expected *expected,
+			       double *weight)
+{
+	iso_tail_fit out = {.sd = {(double)INFINITY, (double)INFINITY}};
+	const double shape2 = tails_shape * tails_shape;
+	double variance[2], a[2][2], right[2];
+	for (int s = 0; s < 2; s++) {
+		const double apart = tails->scale[s] - expected->scale;
+		variance[s] = expected->sd[s] * expected->sd[s];
+		if (s < shapes && isfinite(tails->sd[s]))
+			variance[s] =
+			    fmax(variance[s], apart * apart - contradiction * (tails->sd[s] * tails->sd[s] + shape2));
+	}
+	for (int s = 0; s < 2; s++) {
+		const double precision = 1 / (variance[s] + shape2);
+		right[s] = precision * expected->scale;
+		for (int r = 0; r < 2; r++) {
+			const double known = s < shapes && r < shapes ? tails->information[s][r] : 0;
+			a[s][r] = known + (s == r ? precision : 0);
+			right[s] += known * tails->scale[r];
+		}
+	}
+	const double determinant = a[0][0] * a[1][1] - a[0][1] * a[1][0];
+	for (int s = 0; s < 2; s++) {
+		const double there = (right[s] * a[1 - s][1 - s] - a[s][1 - s] * right[1 - s]) / determinant,
+			     left = a[1 - s][1 - s] / determinant, taken = variance[s] / (variance[s] + shape2);
+		out.scale[s] = fmax(expected->scale + taken * (there - expected->scale), 0);
+		out.sd[s] = sqrt(taken * shape2 + taken * taken * left);
+		if (s == 0) *weight = taken * (1 - left / (variance[s] + shape2));
+	}
+	return out;
 }

@@ -38,13 +38,24 @@ void iso_tails_table_sums(const iso_tails *tails, const iso_pair_table *table, c
 /* Of rate[e] of both: [elements]. */
 void iso_tails_rate_sums(const iso_tails *tails, const float *rate, iso_pair_sums *sums);
 
-/* Counts as Poisson variables of mean randoms + scale[0] shape[0] + scale[1] shape[1], per group: the most likely scales >= 0. */
+/* Counts as Poisson variables of mean randoms + scale[0] shape[0] + scale[1] shape[1], per group: the most likely scales >= 0. Randoms
+ * are taken to be known within 0.2 %. */
 typedef struct iso_tail_fit {
 	double scale[2];
 	double sd[2]; /* from the counts' noise; INFINITY: the counts say nothing */
+	double information[2][2];
 } iso_tail_fit;
 /* shapes: 1 or 2 */
 iso_tail_fit iso_tails_fit(const double *counts, const double *randoms, const double (*shape)[ISO_TAIL_GROUPS],
 			   int shapes);
+
+/* What else is known of the scales: all are `scale`, each within sd, from the simulation alone. */
+typedef struct iso_scale_expected {
+	double scale, sd[2];
+} iso_scale_expected;
+/* The fit and the expectation, each with the weight of its certainty. An expectation that the tails contradict by more than three standard deviations
+ * is as uncertain as that says. weight: of the tails in scale[0], 0..1. */
+iso_tail_fit iso_tails_combine(const iso_tail_fit *tails, int shapes, const iso_scale_expected *expected,
+			       double *weight);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "recon/correct/compton.h"
+#include "recon/correct/double_scatter.h"
 #include "recon/correct/prompt_gamma.h"
 #include "recon/correct/tails.h"
 #include "tests/recon/cylinders.h"
@@ -262,6 +263,88 @@ static void scatter_fraction(void)
 	bench_close(&b);
 }
 
+/* The photon along d scatters at one point, and from there at a second one: its weight times what is seen of it. */
+static double scattered_twice(iso_random *random, const double p[3], const double d[3])
+{
+	const double length = way_out(p, d, water_mm, half_mm), s = length * iso_random_uniform(random);
+	const double q[3] = {p[0] + s * d[0], p[1] + s * d[1], p[2] + s * d[2]};
+	double u[3], v[3], cosine, again;
+	do {
+		draw_direction(random, u);
+		cosine = u[0] * d[0] + u[1] * d[1] + u[2] * d[2];
+	} while (iso_random_uniform(random) > kn(cosine));
+	const double kev = 511 / (2 - cosine), further = way_out(q, u, water_mm, half_mm),
+		     t = further * iso_random_uniform(random);
+	const double r[3] = {q[0] + t * u[0], q[1] + t * u[1], q[2] + t * u[2]};
+	draw_direction(random, v);
+	again = v[0] * u[0] + v[1] * u[1] + v[2] * u[2];
+	const double kept = 1 / (1 + kev / 511 * (1 - again)), last = kev * kept;
+	if (accepted(last) < 1e-7) return 0;
+	/* uniform directions: 4 pi times the density per sr */
+	const double density = kept * kept * (kept + 1 / kept - 1 + again * again) / 2 * 4 * pi;
+	static double unit;
+	if (unit == 0) unit = kn_total(511);
+	const double rho = kn_total(kev) / unit, after = kn_total(last) / unit;
+	return stays(last, after) * mu_per_mm * length * exp(-mu_per_mm * s) * mu_per_mm * further * density / unit *
+	       exp(-rho * mu_per_mm * t) * exp(-after * mu_per_mm * way_out(r, v, water_mm, half_mm)) *
+	       seen(r, v, last, 0.67 * after + 0.33 * pow(511 / last, 2.7));
+}
+
+/* Of coincidences that are scattered twice, over those that are scattered once: photon by photon against the simulation. Ten batches tell the noise of the
+ * photons (some 1 %); the simulation's 720 ways, evenly spread with weights that vary by their mean, are worth 2.5 % (3.7 if they were drawn), and interpolation between nodes 2 %. */
+static void scattered_twice_as_by_photons(void)
+{
+	enum { BATCHES = 10, DECAYS = 12000 };
+	iso_random random = iso_random_begin(8, 8);
+	double ratio[BATCHES], mean = 0, variance = 0;
+	for (int batch = 0; batch < BATCHES; batch++) {
+		double once = 0, twice = 0;
+		for (int n = 0; n < DECAYS; n++) {
+			const double r = active_mm * sqrt(iso_random_uniform(&random)),
+				     t = 2 * pi * iso_random_uniform(&random);
+			const double p[3] = {active_x_mm + r * cos(t), r * sin(t),
+					     half_mm * (2 * iso_random_uniform(&random) - 1)};
+			double d[3];
+			draw_direction(&random, d);
+			const double back[3] = {-d[0], -d[1], -d[2]};
+			const double one = exp(-mu_per_mm * way_out(p, d, water_mm, half_mm)) * seen(p, d, 511, 1);
+			const double first = scattered(&random, p, back);
+			once += 2 * one * first; /* as often the other way round */
+			twice += scattered(&random, p, d) * first + 2 * one * scattered_twice(&random, p, back);
+		}
+		ratio[batch] = twice / once;
+		mean += ratio[batch] / BATCHES;
+	}
+	for (int batch = 0; batch < BATCHES; batch++)
+		variance += (ratio[batch] - mean) * (ratio[batch] - mean) / (BATCHES * (BATCHES - 1.0));
+	bench b = bench_open(false);
+	b.scanner->rule.max_transaxial_offset_mm = 40;
+	iso_error err;
+	double sum[2] = {0, 0};
+	for (int kind = 0; kind < 2; kind++) {
+		ISO_ASSERT_OK((kind ? iso_double_scatter_simulate : iso_scatter_simulate)(&b.model, b.coarse_image,
+											  b.table, &err),
+			      err);
+		for (uint32_t a = 0; a < b.scanner->elements; a++)
+			for (uint32_t c = a + 1; c < b.scanner->elements; c++)
+				sum[kind] +=
+				    iso_pair_table_at(b.table, b.detectors->place + a, b.detectors->place + c, 0);
+	}
+	if (getenv("SCATTER_PRINT"))
+		printf("# twice over once: %.5g +- %.2g, simulated %.5g\n", mean, sqrt(variance), sum[1] / sum[0]);
+	ISO_ASSERT_NEAR(sum[1] / sum[0] / mean, 1, 0.045 + 4 * sqrt(variance) / mean);
+	CU_ASSERT(sqrt(variance) < 0.02 * mean);
+	/* any number of threads */
+	const size_t values = iso_pair_table_values(b.table);
+	float *first = malloc(values * sizeof *first);
+	memcpy(first, b.table->value, values * sizeof *first);
+	b.model.threads = 5;
+	ISO_ASSERT_OK(iso_double_scatter_simulate(&b.model, b.coarse_image, b.table, &err), err);
+	CU_ASSERT_EQUAL(memcmp(first, b.table->value, values * sizeof *first), 0);
+	free(first);
+	bench_close(&b);
+}
+
 static void nothing_scatters(void)
 {
 	bench b = bench_open(false);
@@ -451,10 +534,74 @@ static void tail_fit(void)
 	CU_ASSERT(isinf(iso_tails_fit(none, randoms, &none, 1).sd[0]));
 }
 
+/* Rates that fall by a factor of e in 1.5 nodes along the axis, at both ends: their mean over the pairs between two nodes, interpolated, against the integral.
+ * Straight lines alone are too high by (k/2) coth(k/2) - 1 = 3.7 % at each end, k = 1/1.5. A second difference is 2 cosh k - 2 = 0.46 of the value:
+ * 1.0368^2 (1 - 2 x 0.46 / 12) = 0.9925 is what should be left. */
+static void right_between_nodes(void)
+{
+	bench b = bench_open(false);
+	const uint32_t detectors = b.detectors->count, heights = b.detectors->heights;
+	CU_ASSERT_FATAL(heights >= 4);
+	for (uint32_t n = 0; n < detectors; n++) b.detectors->view[n] = 1;
+	for (uint32_t a = 0; a < detectors; a++)
+		for (uint32_t c = a; c < detectors; c++)
+			b.table->value[(size_t)a * detectors + c] =
+			    (float)exp(-(double)(a % heights + c % heights) / 1.5);
+	iso_pair_table_finish(b.table);
+	double mean = 0;
+	for (int n = 0; n < 100; n++) {
+		const iso_net_place p = {.angle = {3, 4},
+					 .height = {1, 2},
+					 .along_angle = 0.3F,
+					 .along_height = (float)(n % 10 + 0.5) / 10,
+					 .view = 1},
+				    q = {.angle = {20, 21},
+					 .height = {1, 2},
+					 .along_height = ((float)(n / 10) + 0.5F) / 10,
+					 .view = 1};
+		mean += iso_pair_table_at(b.table, &p, &q, 0) / 100;
+	}
+	const double one = 1.5 * (exp(-1 / 1.5) - exp(-2 / 1.5));
+	ISO_ASSERT_NEAR(mean / (one * one), 0.9925, 0.001);
+	bench_close(&b);
+}
+
+/* Tails of one shape whose scale is known within sd: what little they say is outweighed by what is expected, what they insist on is believed. */
+static void tails_and_expectation(void)
+{
+	const iso_scale_expected expected = {.scale = 1, .sd = {0.03, 0.4}};
+	double weight;
+	iso_tail_fit tails = {.scale = {1.3}, .sd = {0.01, (double)INFINITY}, .information = {{1e4}}};
+	iso_tail_fit both = iso_tails_combine(&tails, 1, &expected, &weight);
+	/* the tails' variance, their shape's in it; the expectation's is what they are off beyond three standard deviations */
+	double tail = 0.05 * 0.05 + 0.01 * 0.01, variance = 0.3 * 0.3 - 9 * tail;
+	ISO_ASSERT_NEAR(both.scale[0], 1 + 0.3 * variance / (variance + tail), 1e-12);
+	ISO_ASSERT_NEAR(both.sd[0], sqrt(variance * tail / (variance + tail)), 1e-12);
+	ISO_ASSERT_NEAR(weight, variance / (variance + tail), 1e-12);
+	ISO_ASSERT_NEAR(both.scale[1], 1, 1e-12); /* of gammas they say nothing */
+	tails = (iso_tail_fit){.scale = {0.87}, .sd = {0.1, (double)INFINITY}, .information = {{100}}};
+	both = iso_tails_combine(&tails, 1, &expected, &weight);
+	tail = 0.05 * 0.05 + 0.1 * 0.1, variance = 0.03 * 0.03;
+	ISO_ASSERT_NEAR(both.scale[0], 1 - 0.13 * variance / (variance + tail), 1e-12);
+	ISO_ASSERT_NEAR(weight, variance / (variance + tail), 1e-12);
+	/* two shapes that tails cannot tell apart: only their sum is known, and what is less certain gives way */
+	tails = (iso_tail_fit){
+	    .scale = {1.5, 1.1}, .sd = {(double)INFINITY, (double)INFINITY}, .information = {{1e4, 4e4}, {4e4, 16e4}}};
+	both = iso_tails_combine(&tails, 2, &expected, &weight);
+	ISO_ASSERT_NEAR(both.scale[0] + 4 * both.scale[1], 1.5 + 4 * 1.1, 0.07);
+	ISO_ASSERT_NEAR(both.scale[0], 1, 0.02);
+	/* no tails at all */
+	tails = (iso_tail_fit){.scale = {1, 1}, .sd = {(double)INFINITY, (double)INFINITY}};
+	both = iso_tails_combine(&tails, 1, &expected, &weight);
+	ISO_ASSERT_NEAR(both.scale[0], 1, 1e-12);
+	ISO_ASSERT_NEAR(weight, 0, 1e-12);
+}
+
 static const iso_test tests[] = {
     {"scatter is what brute force says", absolute},
     {"with time of flight, too", absolute_with_tof},
     {"scattered per true as by photons one by one", scatter_fraction},
+    {"scattered twice as by photons one by one", scattered_twice_as_by_photons},
     {"nothing scatters where there is nothing", nothing_scatters},
     {"symmetries, and any number of threads", symmetries},
     {"TOF bins add up", bins_add_up},
@@ -462,6 +609,8 @@ static const iso_test tests[] = {
     {"prompt gammas with time of flight", prompt_gammas_with_tof},
     {"a net for panels", panels},
     {"scales from the tails", tail_fit},
+    {"right between nodes", right_between_nodes},
+    {"tails, and what is expected of them", tails_and_expectation},
 };
 
 ISO_TEST_MAIN("recon-scatter", tests)

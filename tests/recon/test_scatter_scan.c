@@ -6,7 +6,7 @@
 
 #include "tests/recon/cylinders.h"
 
-/* A scan of the cylinders: trues along analytic chords, and scatter as the simulation has it from the true image, 1.25 times as much. */
+/* A scan of the cylinders: trues along analytic chords, and single scatter as the simulation has it from the true image, so many times as much. */
 typedef struct scan {
 	bench bench;
 	iso_event *list;
@@ -140,11 +140,11 @@ static void means_of(const iso_volume *v, double *hot, double *cold)
 	*cold = sum[1] / n[1];
 }
 
-/* The tails find the 1.25 that the simulation does not know of, and the correction takes the scatter out. Counts are some 400,000, of which
- * 0.5 % noise is left in a region of 400 mm2; the image on voxels of 2 mm is worth 2 %, so that 3 % are allowed. */
+/* The tails find the 1.5 that the simulation does not know of, and the correction takes the scatter out. Counts are some 200,000, of which
+ * 0.7 % noise is left in a region of 400 mm2; the image on voxels of 2 mm is worth 2 %, so that 3 % are allowed. */
 static void corrects(void)
 {
-	scan s = scan_open(false, 1.25);
+	scan s = scan_open(false, 1.5);
 	iso_error err;
 	told heard = {.notes = ""};
 	const iso_progress progress = {.report = report, .note = hear, .user = &heard};
@@ -161,10 +161,12 @@ static void corrects(void)
 		   &share, &scale, &sd),
 	    3);
 	CU_ASSERT(strstr(heard.notes, "iteration 1: ") && !strstr(heard.notes, "scatter after iteration 4"));
-	/* the image after three iterations is not yet the limit: 2 % are lacking (seen with ten times the counts) */
-	CU_ASSERT(sd > 0.01 && sd < 0.06);
-	ISO_ASSERT_NEAR(scale, 1.25, 4 * sd + 0.03);
-	ISO_ASSERT_NEAR(share / 100 * (double)s.count, s.scattered, (4 * sd / scale + 0.03) * s.scattered);
+	/* Photons that scatter twice are in the estimate (0.055 of it: test_scatter.c) and not in the scan. The image after three iterations is not yet the limit:
+	 * 2 % are lacking (seen with ten times the counts), and the expectation takes 1 %. Some 1200 lines beside the body, of which 2/3 are the scatter's: noise of
+	 * 0.045; the stated deviation holds that of the tails' shape, 0.05, too. */
+	CU_ASSERT(sd > 0.05 && sd < 0.075);
+	ISO_ASSERT_NEAR(scale, 1.5 / 1.055, 4 * 0.045 + 0.03);
+	ISO_ASSERT_NEAR(share / 100 * (double)s.count, s.scattered, (4 * 0.045 / scale + 0.03) * s.scattered);
 	CU_ASSERT(strstr(with->corrections.scatter, "by tails") != NULL);
 	o.scatter = ISO_SCATTER_NONE;
 	ISO_ASSERT_OK(reconstruct(&s, &o, &without, &err), err);
