@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/convert_dicom.h"
 #include "cli/export_facts.h"
+#include "core/error.h"
 
 typedef struct arguments {
 	iso_export_options export;
@@ -14,8 +15,7 @@ typedef struct arguments {
 	const char *input, *output;
 	bool json, quiet;
 	bool only_exports, only_dicom; /* an option was given that means something for these alone */
-	iso_status status;             /* of the first value that is wrong */
-	iso_error err;
+	iso_error err;                 /* of the first value that is wrong */
 } arguments;
 
 enum {
@@ -78,37 +78,27 @@ static const struct argp_option options[] = {
     {"quiet", 'q', 0, 0, "print nothing but errors", 3},
     {0}};
 
-static void note_status(arguments *a, iso_status status)
-{
-	if (a->status == ISO_OK) a->status = status;
-}
-
 /* A name that fits. */
 static void take_text(arguments *a, const char *option, const char *value, char *to, size_t size)
 {
 	json_t *utf8 = json_string(value);
 	json_decref(utf8);
-	if (!value[0] || !utf8 || strlen(value) >= size) {
-		if (a->status != ISO_OK) return;
-		a->status = a->err.status = ISO_BAD_USAGE;
-		snprintf(a->err.message, sizeof a->err.message, "--%s must have 1 to %zu bytes of UTF-8", option,
-			 size - 1);
-		snprintf(a->err.remedy, sizeof a->err.remedy, "give a shorter name");
-		return;
-	}
-	snprintf(to, size, "%s", value);
-}
-
-static void take_number(arguments *a, const char *option, const char *value, double low, double high, double *to)
-{
-	note_status(a, cli_number(option, value, low, high, to, a->status == ISO_OK ? &a->err : NULL));
+	iso_error err;
+	if (!value[0] || !utf8 || strlen(value) >= size)
+		cli_keep(&a->err,
+			 iso_fail(&err, ISO_BAD_USAGE, NULL, "give a shorter name",
+				  "--%s must have 1 to %zu bytes of UTF-8", option, size - 1),
+			 &err);
+	else
+		strcpy(to, value);
 }
 
 static void take_time(arguments *a, const char *value, double *to)
 {
-	iso_status status = iso_time_parse(value, NULL, to, a->status == ISO_OK ? &a->err : NULL);
-	if (status != ISO_OK && a->status == ISO_OK) a->err.status = status = ISO_BAD_USAGE;
-	note_status(a, status);
+	iso_error err;
+	const iso_status status = iso_time_parse(value, NULL, to, &err);
+	if (status != ISO_OK) err.status = ISO_BAD_USAGE;
+	cli_keep(&a->err, status, &err);
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -136,19 +126,21 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		break;
 	case KEY_MAP: a->export.crystal_map_path = value; break;
 	case KEY_COMPLETE: a->export.require_complete = true; break;
-	case KEY_DEPTH: take_number(a, "mean-depth", value, 0, 1000, &a->export.mean_depth_mm); break;
+	case KEY_DEPTH: cli_take_number(&a->err, "mean-depth", value, 0, 1000, &a->export.mean_depth_mm); break;
 	case KEY_SCANNER: take_text(a, "scanner", value, stated->scanner_name, sizeof stated->scanner_name); break;
 	case KEY_NUCLIDE: take_text(a, "nuclide", value, stated->nuclide, sizeof stated->nuclide); break;
 	case KEY_TRACER: take_text(a, "tracer", value, stated->tracer, sizeof stated->tracer); break;
 	case KEY_SUBJECT: take_text(a, "subject", value, stated->subject, sizeof stated->subject); break;
 	case KEY_START: take_time(a, value, &stated->start_utc_s); break;
 	case KEY_INJECTION: take_time(a, value, &stated->injection_utc_s); break;
-	case KEY_ACTIVITY: take_number(a, "injected-activity", value, 1, 1e15, &stated->injected_activity_bq); break;
+	case KEY_ACTIVITY:
+		cli_take_number(&a->err, "injected-activity", value, 1, 1e15, &stated->injected_activity_bq);
+		break;
 	case KEY_CALIBRATION:
-		take_number(a, "calibration-factor", value, 1e-30, 1e30, &a->export.calibration_factor);
+		cli_take_number(&a->err, "calibration-factor", value, 1e-30, 1e30, &a->export.calibration_factor);
 		break;
 	case KEY_CALIBRATION_UNCERTAINTY:
-		take_number(a, "calibration-uncertainty", value, 0, 10, &a->export.calibration_uncertainty);
+		cli_take_number(&a->err, "calibration-uncertainty", value, 0, 10, &a->export.calibration_uncertainty);
 		break;
 	case ARGP_KEY_ARG:
 		if (a->input) return ARGP_ERR_UNKNOWN;
@@ -213,7 +205,7 @@ int cli_convert(int argc, char **argv)
 	iso_event_counts counts;
 	char *provenance = NULL;
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
-	if (a.status != ISO_OK || a.err.status != ISO_OK) return cli_fail(&a.err);
+	if (a.err.status != ISO_OK) return cli_fail(&a.err);
 	if (!a.input) return cli_usage("convert", "name the export to convert");
 	if (!a.output) return cli_usage("convert", "say with -o FILE where to write");
 	if (cli_is_dicom(a.input)) return convert_dicom(&a);
