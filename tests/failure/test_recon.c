@@ -177,7 +177,7 @@ static void reconstruction(void)
 	for (int n = 0; n < 3; n++) {
 		/* a checkpoint is there to remain */
 		iso_scenario scenario = {.run = reconstruct_in_memory,
-					 .max_runs = n ? 60 : 80,
+					 .max_runs = n ? 36 : 50,
 					 .may_recover = true,
 					 .may_remain = (const char *[]){"checkpoint", NULL}};
 		algorithm = both[n % 2];
@@ -185,7 +185,7 @@ static void reconstruction(void)
 		known = false;
 		iso_fail_every_allocation(&scenario);
 		scenario.run = reconstruct_from_disk;
-		scenario.max_runs = 30;
+		scenario.max_runs = 16;
 		iso_fail_every_allocation(&scenario);
 	}
 	iso_image_free(oblique_mu);
@@ -339,7 +339,7 @@ static void detector(void)
 	for (uint32_t n = 0; n < EVENTS; n++)
 		if (list[n].element[0] == list[n].element[1]) list[n].element[1] = (list[n].element[1] + 12) % 24;
 	iso_fail_every_allocation(
-	    &(iso_scenario){.run = normalise_all, .may_remain = (const char *[]){"a.norm.h5", NULL}, .max_runs = 100});
+	    &(iso_scenario){.run = normalise_all, .may_remain = (const char *[]){"a.norm.h5", NULL}, .max_runs = 43});
 	iso_fail_every_allocation(
 	    &(iso_scenario){.run = reconstruct_from_singles, .may_recover = true, .max_runs = 100});
 	finish();
