@@ -79,8 +79,9 @@ iso_status iso_matter_range_create(const iso_grid *grid, const float *density, c
 		whole = whole && iterate && m->part[n].over;
 	}
 	if (!whole) {
+		const size_t bytes = 7 * m->voxels * sizeof(float);
 		iso_matter_range_free(m);
-		return iso_fail_memory(err, "the positron range", 7 * m->voxels * sizeof(float));
+		return iso_fail_memory(err, "the positron range", bytes);
 	}
 	fill_faces(m, density);
 	for (int n = 0; n < 2; n++) {
