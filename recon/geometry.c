@@ -39,14 +39,25 @@ void iso_lines_of_events(const iso_scanner *scanner, const iso_event *events, si
 	}
 }
 
-/* What the crystals' depth does at an angle of cosine c: the probability to stop there, over that at normal incidence. */
-static double stopping(double optical_depth, double c)
+iso_pair_law iso_pair_law_of(const iso_scanner *scanner)
 {
-	return expm1(-optical_depth / c) / expm1(-optical_depth);
+	const double optical_depth = scanner->attenuation_per_mm * scanner->element_size_mm[2];
+	iso_pair_law law = {.scanner = scanner};
+	if (!(optical_depth > 0) || !isfinite(optical_depth)) return law;
+	law.optical_depth = optical_depth;
+	law.straight = expm1(-optical_depth);
+	return law;
 }
 
-double iso_pair_factor(const iso_scanner *scanner, uint32_t a, uint32_t b)
+/* What the crystals' depth does at an angle of cosine c: the probability to stop there, over that at normal incidence. */
+static double stopping(const iso_pair_law *law, double c)
 {
+	return expm1(-law->optical_depth / c) / law->straight;
+}
+
+double iso_pair_law_factor(const iso_pair_law *law, uint32_t a, uint32_t b)
+{
+	const iso_scanner *scanner = law->scanner;
 	if (a >= scanner->elements || b >= scanner->elements || !iso_scanner_pair_allowed(scanner, a, b)) return 0;
 	const float *p = scanner->position_mm + 3 * (size_t)a, *q = scanner->position_mm + 3 * (size_t)b;
 	const float *n = scanner->normal + 3 * (size_t)a, *m = scanner->normal + 3 * (size_t)b;
@@ -63,15 +74,21 @@ double iso_pair_factor(const iso_scanner *scanner, uint32_t a, uint32_t b)
 	double factor = (double)scanner->efficiency[a] * (double)scanner->efficiency[b] * reference_distance_mm *
 			reference_distance_mm * cosines / (distance2 * distance2);
 	if (scanner->components) factor *= iso_scanner_pair_components(scanner, a, b);
-	const double optical_depth = scanner->attenuation_per_mm * scanner->element_size_mm[2];
-	if (!(cosines > 0) || !(optical_depth > 0) || !isfinite(optical_depth)) return factor;
+	if (!(cosines > 0) || !(law->optical_depth > 0)) return factor;
 	const double distance = sqrt(distance2);
-	for (int end = 0; end < 2; end++) factor *= stopping(optical_depth, fabs(cosine[end]) / distance);
+	for (int end = 0; end < 2; end++) factor *= stopping(law, fabs(cosine[end]) / distance);
 	return factor;
+}
+
+double iso_pair_factor(const iso_scanner *scanner, uint32_t a, uint32_t b)
+{
+	const iso_pair_law law = iso_pair_law_of(scanner);
+	return iso_pair_law_factor(&law, a, b);
 }
 
 void iso_pair_factors(const iso_scanner *scanner, const iso_event *events, size_t count, float *factor)
 {
+	const iso_pair_law law = iso_pair_law_of(scanner);
 	for (size_t n = 0; n < count; n++)
-		factor[n] = (float)iso_pair_factor(scanner, events[n].element[0], events[n].element[1]);
+		factor[n] = (float)iso_pair_law_factor(&law, events[n].element[0], events[n].element[1]);
 }

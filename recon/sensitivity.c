@@ -121,6 +121,7 @@ static size_t fill_sheaf(sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uin
 	const uint32_t i0 = first_row(rank, even_first, self->stride[0]),
 		       j0 = first_row(rank, even_second, self->stride[1]);
 	const double weight = (double)self->stride[0] * self->stride[1];
+	const iso_pair_law law = iso_pair_law_of(self->scanner);
 	size_t count = 0;
 	for (uint32_t i = i0; i < rows_of(columns, a); i += self->stride[0])
 		for (uint32_t j = j0; j < rows_of(columns, b); j += self->stride[1]) {
@@ -132,7 +133,7 @@ static size_t fill_sheaf(sensitivity *self, uint32_t rank, iso_sheaf *sheaf, uin
 			const uint32_t e = columns->element[columns->first[a] + i],
 				       f = columns->element[columns->first[b] + j];
 			const double pairs = self->groups ? iso_row_groups_pairs(self->groups, e, f) : weight;
-			const double factor = pairs > 0 ? pairs * iso_pair_factor(self->scanner, e, f) : 0;
+			const double factor = pairs > 0 ? pairs * iso_pair_law_factor(&law, e, f) : 0;
 			if (!(factor > 0)) continue;
 			row[count][0] = (uint16_t)i;
 			row[count][1] = (uint16_t)j;

@@ -19,13 +19,14 @@ import cylinders
 import image_quality
 import mice
 import monte_carlo
+import normalisation
 import points
 import report
 import scenes
 from program import ROOT, Program, Refused
 
 PHANTOMS = {"cylinders": cylinders.run, "image-quality": image_quality.run, "points": points.run, "nuclides": mice.run_nuclides,
-            "dynamic": mice.run_dynamic, "without": mice.run_without, "monte-carlo": monte_carlo.run}
+            "dynamic": mice.run_dynamic, "without": mice.run_without, "monte-carlo": monte_carlo.run, "normalisation": normalisation.run}
 
 
 def commit():

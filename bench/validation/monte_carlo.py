@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the reconstruction estimates against what the Monte Carlo counted: randoms, scatter, efficiencies.
+"""What the reconstruction estimates against what the Monte Carlo counted: randoms, scatter, dead time.
 
 `isotrace recon --write-background FILE` writes, in counts of the last frame summed over all pairs that may count, the expected background:
 
@@ -74,41 +74,6 @@ def estimate(program, scan, name, settings):
         return json.load(file)
 
 
-# Efficiencies are known to 1 % from 10,000 counts per crystal, and a limit of 1 % wants twice that: 448 crystals in 8 blocks of 7 x 8 that see the source
-# well, since the 12,544 of the mouse PET would need 125 million events.
-SMALL_PET = {**scenes.MOUSE_PET, "name": "isotrace virtual small PET", "rings": 8, "crystals_per_ring": 56, "ring_spacing_mm": 6,
-             "crystal_size_mm": [5.6, 6, 10], "max_axial_difference_mm": 48}
-SPREAD_PERCENT = 12
-
-
-def efficiencies(program, result):
-    """A normalisation against the efficiencies that the simulation drew (/truth/efficiency, one per crystal). What a block does with photons that scatter
-    within it (crystals at its edges are given fewer of them) is part of an efficiency, and not of the number that is drawn: the pattern that all blocks
-    share is taken out, and told."""
-    import h5py
-    scene = scenes.uniform_cylinder(SMALL_PET, 60, 48, 10, 20, seed=71)
-    if "efficiency spread" in scenes.equip(program, scene) or not program.options("normalise"):
-        result.remarks.append("This build's simulation has crystals that are all alike, or it cannot normalise: efficiencies not compared.")
-        return
-    scene.electronics["efficiency_spread_percent"] = SPREAD_PERCENT
-    scene.physics.update(attenuation=False, scatter=False)  # a thin-walled source: three times the counts in the same time
-    scan = program.simulate("normalisation-small", scene)
-    path = program.normalise(scan, "normalisation-small", ["--source", "cylinder", "--radius", "30", "--length", "48", "--mu", "0"])
-    with h5py.File(scan.listmode) as file:
-        true = file["truth/efficiency"][:].astype(float)
-        kind = file["events/kind"][:]
-    with h5py.File(path) as file:
-        found = file["efficiency"][:].astype(float)
-    ratio = (found / true / (found / true).mean()).reshape(8, 8, 7)  # ring, block, place in it
-    pattern = ratio.mean(axis=1, keepdims=True)
-    rms = 100 * (ratio / pattern).std() * math.sqrt(8 / 7)
-    prompts, delayeds = 2 * (kind == 0).sum() / len(true), 2 * (kind == 1).sum() / len(true)
-    noise = 100 * math.sqrt(prompts + delayeds) / (prompts - delayeds)
-    result.check(f"efficiencies of {len(true)} crystals, spread {100 * true.std() / true.mean():.1f} %, {prompts:,.0f} counts each: rms of estimated over true "
-                 f"(counting alone {noise:.2f} %; the block's own pattern, {100 * pattern.std():.1f} % rms, taken out)", rms,
-                 1 if program.share == 1 else math.hypot(0.5, 1.15 * noise), "%")
-
-
 def busy_randoms(program, result):
     """Randoms where there are as many as trues, dead time and efficiencies on: from delayeds and from singles."""
     if not program.takes("recon", "--write-background"):
@@ -129,7 +94,8 @@ DEAD_TIME_NS = 1000  # a pair is live 47 % of the time
 
 def dead_time(program, result):
     """Activity found at a high rate over that at a low one. Voxels of 3.2 mm: where two of five prompts are randoms, smaller ones hold so much
-    noise that what may not be negative draws some percent of the activity out of the body."""
+    noise that what may not be negative draws some percent of the activity out of the body. Scatter is the same part of both scans and stays in both: scaled by
+    tails where twelve randoms lie under each scattered pair, its noise would be larger than the limit (docs/decisions/040)."""
     if not program.takes("recon", "--dead-time="):
         return
     for model in ("non_paralyzable", "paralyzable"):
@@ -141,7 +107,7 @@ def dead_time(program, result):
             scan = program.simulate(f"dead-time-{model}-{name}", scene)
             base = program.reconstruct(scan, f"dead-time-{model}-{name}", {
                 "voxel": 3.2, "grid": phantoms.grid((40, 40, 80), 3.2), "iterations": 4, "subsets": 8, "psf-fwhm": 4, "replicates": 8, "uncalibrated": True,
-                "mu": scan.base + ".mu.nii.gz", "randoms": "delayed", "dead-time": "singles"})
+                "mu": scan.base + ".mu.nii.gz", "randoms": "delayed", "scatter": "none", "dead-time": "singles"})
             image, parts = Volume(base), Volume(base, replicates=True)
             inside = image.cylinder((0, 0), 16, -32, 32)
             found[name] = (image.mean(inside) / mbq, relative_sd(parts.means(inside)))
@@ -186,9 +152,8 @@ def run(program):
     result.setup = ("The events' true fates stand in the list-mode's group /truth, which no reconstruction reads. The estimates are those that the reconstruction writes with "
                     "--write-background: summed over all pairs, by distance of the line from the axis and by mean z (23 bins each), made from the reconstructed image with all "
                     "corrections on.")
-    result.counts = ("Limits are those of the issue (scatter's profiles 5 % of the maximum, randoms 1 %, efficiencies 1 %) plus three standard deviations of the Monte Carlo's own "
-                     "counts; efficiencies: with their noise.")
-    efficiencies(program, result)
+    result.counts = ("Limits are those of the issue (scatter's profiles 5 % of the maximum, randoms 1 %) plus three standard deviations of the Monte Carlo's own "
+                     "counts.")
     dead_time(program, result)
     if not program.takes("recon", "--write-background"):
         result.remarks.append("This build's recon does not write its background: profiles not compared.")

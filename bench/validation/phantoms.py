@@ -57,7 +57,7 @@ def corrections(program, scan, without=()):
 def normalisation(program, clinical):
     """The normalisation of a scanner whose crystals differ, from a cylinder that fills most of its field of view; None when this
     build simulates crystals that are all alike or cannot normalise. The cylinder is transparent, as a thin-walled source is nearly:
-    it gives three times the counts of one of water in the same time; monte-carlo takes the same scan."""
+    it gives three times the counts of one of water in the same time."""
     detector = scenes.CLINICAL_PET if clinical else scenes.MOUSE_PET
     diameter, length, mbq, seconds = (200, 168, 30, 60) if clinical else (60, 102, 5, 40)
     scene = scenes.uniform_cylinder(detector, diameter, length, mbq, seconds, seed=70)
