@@ -46,6 +46,9 @@ def about(program, options, results):
             ("time", f"{sum(r['seconds'] for r in results) / 60:.0f} min: " + ", ".join(f"{r['name']} {r['seconds'] / 60:.1f}" for r in results))]
     if lacking:
         rows.append(("not simulated by this build", ", ".join(lacking)))
+    missing = [name for name in PHANTOMS if name not in [r["name"] for r in results]]
+    if missing:
+        rows.append(("not run", ", ".join(missing)))
     return rows
 
 
