@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The queue of isotrace send: nothing is lost and nothing is sent twice, whoever dies. $ISOTRACE_QUEUE_OBJECTS objects (60 unless set) for
+"""The queue of isotrace send: nothing is lost and nothing is sent twice, whoever dies. $ISOTRACE_QUEUE_OBJECTS objects (60 unless set; 30 under the sanitizers) for
 the killings; scripts/validate takes 1,000."""
 
 import glob
@@ -18,7 +18,7 @@ from mini_scp import MiniScp
 from peers import Orthanc, by_instance, free_port, make_objects, same_objects, storescp, write_config
 from volumes import ISOTRACE, isotrace, run
 
-OBJECTS = int(os.environ.get("ISOTRACE_QUEUE_OBJECTS", "60"))
+OBJECTS = int(os.environ.get("ISOTRACE_QUEUE_OBJECTS", "30" if "ISO_SANITIZED" in os.environ else "60"))
 
 
 def status(queue):

@@ -17,12 +17,10 @@ static iso_events *open_scan(char path[PATH_MAX])
 static iso_recon_options options(void)
 {
 	iso_recon_options o = iso_recon_options_default();
-	/* Under the sanitizers an eighth of the voxels and a fifth of the lines: no tolerance here depends on either, since both sides
-	 * of the binned comparison share the sensitivity image, and the centroid has a crystal's pitch. */
-	o.grid = ISO_SANITIZED ? cube_grid(45, 26, 10) : cube_grid(90, 52, 5);
+	o.grid = cube_grid(90, 52, 5);
 	o.subsets = 1;
-	o.iterations = ISO_SANITIZED ? 3 : 6;
-	o.sensitivity_lines = ISO_SANITIZED ? 300000 : 1500000;
+	o.iterations = 6;
+	o.sensitivity_lines = 1500000;
 	return o;
 }
 
