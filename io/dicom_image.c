@@ -143,7 +143,8 @@ void iso_image_uid(const iso_image_series *series, size_t image, char uid[65])
 	iso_dicom_uid_end(&hash, uid);
 }
 
-iso_status iso_image_series_prepare(iso_image_series *s, const char *file, iso_error *err)
+/* Checks that all is known that the images must say (ISO_BAD_INPUT names `file`), and makes the UIDs. */
+static iso_status prepare_series(iso_image_series *s, const char *file, iso_error *err)
 {
 	iso_status status = check_facts(s->volume, file, err);
 	if (status == ISO_OK) status = check_grid(s->volume, file, err);
@@ -160,7 +161,7 @@ iso_status iso_image_series_prepare(iso_image_series *s, const char *file, iso_e
 	return s->scale ? ISO_OK : iso_fail_memory(err, "the slopes of the images", s->images * sizeof *s->scale);
 }
 
-void iso_image_series_release(iso_image_series *s)
+static void release_series(iso_image_series *s)
 {
 	free(s->scale);
 	s->scale = NULL;
@@ -228,11 +229,11 @@ iso_status iso_dicom_write_images(const char *directory, const iso_volume *volum
 	if (series.options.real_world_values && !dose)
 		return iso_fail(err, ISO_BAD_INPUT, directory, "state the dose",
 				"without the injected activity there are no real world values in %%/g");
-	iso_status status = iso_image_series_prepare(&series, directory, err);
+	iso_status status = prepare_series(&series, directory, err);
 	if (status == ISO_OK) status = iso_dicom_check_objects(&series, err);
 	if (status == ISO_OK) status = check_folder(directory, err);
 	if (status == ISO_OK) status = write_folder(directory, &series, &written->files, err);
 	written->largest_step = series.largest_step;
-	iso_image_series_release(&series);
+	release_series(&series);
 	return status;
 }

@@ -33,9 +33,6 @@ typedef struct iso_image_series {
 	char study_uid[65], series_uid[65], frame_of_reference_uid[65];
 } iso_image_series;
 
-/* Checks that all is known that the images must say (ISO_BAD_INPUT names `file`), and makes the UIDs. */
-iso_status iso_image_series_prepare(iso_image_series *series, const char *file, iso_error *err);
-void iso_image_series_release(iso_image_series *series);
 bool iso_image_is_spect(const iso_image_series *series);
 /* Date and time of the study. Scans that share a study by its key share its date, too: that of the injection which they
  * follow. */

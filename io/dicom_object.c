@@ -136,7 +136,8 @@ void iso_object_put_sources(iso_dcm *dcm, const iso_image_series *images, size_t
 
 /* --- multi-frame images --- */
 
-void iso_object_put_decimals(iso_dcm *dcm, uint32_t tag, const double *values, int count)
+/* "a\b\c", numbers as DICOM writes them; at most 6. */
+static void put_decimals(iso_dcm *dcm, uint32_t tag, const double *values, int count)
 {
 	char text[6 * 17] = "";
 	for (int i = 0; i < count; i++) {
@@ -183,10 +184,10 @@ void iso_object_put_plane(iso_dcm *dcm, const iso_grid *grid)
 	iso_dcm_begin(dcm, 0x00289110);
 	iso_dicom_put_decimal(dcm, 0x00180050, grid->voxel_mm[2]);
 	iso_dicom_put_decimal(dcm, 0x00180088, grid->voxel_mm[2]);
-	iso_object_put_decimals(dcm, 0x00280030, spacing_mm, 2);
+	put_decimals(dcm, 0x00280030, spacing_mm, 2);
 	iso_dcm_end(dcm);
 	iso_dcm_begin(dcm, 0x00209116);
-	iso_object_put_decimals(dcm, 0x00200037, across_down, 6);
+	put_decimals(dcm, 0x00200037, across_down, 6);
 	iso_dcm_end(dcm);
 }
 
@@ -195,7 +196,7 @@ void iso_object_put_position(iso_dcm *dcm, const iso_grid *grid, size_t k)
 	double corner_mm[3];
 	iso_grid_point_mm(grid, (const double[3]){0, 0, (double)k}, corner_mm);
 	iso_dcm_begin(dcm, 0x00209113);
-	iso_object_put_decimals(dcm, 0x00200032, corner_mm, 3);
+	put_decimals(dcm, 0x00200032, corner_mm, 3);
 	iso_dcm_end(dcm);
 }
 

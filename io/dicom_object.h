@@ -46,8 +46,6 @@ void iso_object_put_sources(iso_dcm *dcm, const iso_image_series *images, size_t
 
 /* --- multi-frame images --- */
 
-/* "a\b\c", numbers as DICOM writes them; at most 6. */
-void iso_object_put_decimals(iso_dcm *dcm, uint32_t tag, const double *values, int count);
 /* The dimensions by which frames are told apart. group 0: none; tag 0 ends the list. */
 typedef struct iso_dimension {
 	uint32_t tag, group;

@@ -35,7 +35,7 @@ struct iso_tails {
 	iso_image *body; /* 1 within, else 0 */
 	iso_projector *projector;
 	sample *sample;
-	size_t samples, passing;
+	size_t samples;
 	double weight; /* pairs that a sample stands for */
 };
 
@@ -176,10 +176,8 @@ static iso_status sample_pairs(iso_tails *t, iso_error *err)
 		t->sample = malloc((t->samples + 1) * sizeof *t->sample);
 		if (!t->sample) status = iso_fail_memory(err, "the tails' lines", t->samples * sizeof *t->sample);
 	}
-	for (size_t n = 0; n < t->samples && status == ISO_OK; n++) {
+	for (size_t n = 0; n < t->samples && status == ISO_OK; n++)
 		t->sample[n] = (sample){.element = {events[n].element[0], events[n].element[1]}, .group = group[n]};
-		t->passing += group[n] < ISO_TAIL_GROUPS;
-	}
 	iso_line_block_free(block);
 	free(events);
 	free(group);
@@ -210,11 +208,6 @@ void iso_tails_free(iso_tails *t)
 	iso_projector_free(t->projector);
 	free(t->sample);
 	free(t);
-}
-
-double iso_tails_share(const iso_tails *t)
-{
-	return t->samples ? (double)t->passing / (double)t->samples : 0;
 }
 
 iso_status iso_tails_count(const iso_tails *t, const iso_line_block *block, const float *m, double *counts,

@@ -20,8 +20,6 @@ typedef struct iso_tails iso_tails;
 iso_status iso_tails_create(const iso_scanner *scanner, const iso_columns *columns, const iso_image *mu,
 			    double margin_mm, int threads, iso_tails **out, iso_error *err);
 void iso_tails_free(iso_tails *tails);
-/* The part of the scanner's pairs whose line passes the body. */
-double iso_tails_share(const iso_tails *tails);
 
 /* Adds the block's lines that pass the body to counts: [ISO_TAIL_GROUPS]. m: the lines' factors, of which those that are 0 do not count. */
 iso_status iso_tails_count(const iso_tails *tails, const iso_line_block *block, const float *m, double *counts,
