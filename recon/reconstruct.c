@@ -117,18 +117,23 @@ static void worked(void *user, uint64_t lines)
 	if (progress && progress->work) progress->work(progress->user, j->worked, fmax(j->work, j->worked));
 }
 
-/* From the image after an iteration. */
+/* From the image after an iteration: from where positrons annihilate, since what scatters comes from there. */
 static iso_status update_scatter(job *j, const iso_solution *solution, const float *x, iso_error *err)
 {
 	const double start_s = iso_clock_s();
+	const iso_operator *g = iso_system_image_model(j->system);
+	iso_image *seen = NULL; /* G x */
+	iso_status status = g ? iso_image_create(&j->options->grid, ISO_UNIT_COUNTS_PER_S_MM, &seen, err) : ISO_OK;
+	if (status == ISO_OK && g) status = g->forward(g->self, x, seen->voxels, err);
 	const iso_background_image from = {.grid = &j->options->grid,
 					   .store = j->store,
 					   .subsets = j->options->subsets,
-					   .x = x,
+					   .x = g && seen ? seen->voxels : x,
 					   .scale_s = j->scale_s,
 					   .prompts = (double)iso_event_store_counts(j->store).prompts,
 					   .explained = solution->explained};
-	const iso_status status = iso_background_update(j->background, &from, &j->scatter, err);
+	if (status == ISO_OK) status = iso_background_update(j->background, &from, &j->scatter, err);
+	iso_image_free(seen);
 	j->times.scatter_s += iso_clock_s() - start_s;
 	if (status != ISO_OK) return status;
 	j->result.scatter = &j->scatter;

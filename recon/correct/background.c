@@ -206,21 +206,20 @@ static bool scale_by_total(const sums *s, const iso_background_image *image, iso
 	return true;
 }
 
-/* What the tails say of both scales, weighed with the simulation's own: as many scattered per true as it says, of all that the image and the background
- * that it was made with (`before`, counts) explain. Prompts less randoms would do as well, were the image of noisy data not too bright. */
+/* What the tails say of both scales, weighed with the simulation's own. What was found are all counts that the image and the background that it was made
+ * with (`before`) explain. Prompts less randoms would do as well, were the image of noisy data not too bright. */
 static void scale_by_tails(const iso_background *b, const sums *s, double explained, double before,
 			   iso_scatter_report *report)
 {
-	const double simulated = explained + s->scatter.all + s->gammas.all;
+	const iso_scale_counts counts = {
+	    .trues = explained, .scatter = s->scatter.all, .gammas = s->gammas.all, .found = explained + before};
 	double shape[2][ISO_TAIL_GROUPS], weight;
 	memcpy(shape[0], s->scatter.tails, sizeof shape[0]);
 	memcpy(shape[1], s->gammas.tails, sizeof shape[1]);
 	const int shapes = b->gamma_part ? 2 : 1;
 	const iso_tail_fit tails =
 	    iso_tails_fit(b->counts, s->randoms.tails, (const double(*)[ISO_TAIL_GROUPS])shape, shapes);
-	const iso_scale_expected expected = {.scale = simulated > 0 ? (explained + before) / simulated : 1,
-					     .sd = {expected_sd[0], expected_sd[1]}};
-	const iso_tail_fit fit = iso_tails_combine(&tails, shapes, &expected, &weight);
+	const iso_tail_fit fit = iso_tails_weigh(&tails, shapes, &counts, expected_sd, &weight);
 	report->scale = fit.scale[0];
 	report->scale_sd = fit.sd[0];
 	report->gamma_scale = fit.scale[b->gamma_part ? 1 : 0];
@@ -232,7 +231,6 @@ static iso_status find_scales(const iso_background *b, const iso_background_imag
 {
 	sums s;
 	*report = (iso_scatter_report){.scale = 1, .gamma_scale = 1, .scale_sd = (double)NAN, .fraction = (double)NAN};
-	if (b->plan.scale == ISO_SCATTER_SCALE_NONE) return ISO_OK;
 	const iso_status status = add_up(b, image->scale_s, &s, err);
 	if (status != ISO_OK) return status;
 	if (b->plan.scale == ISO_SCATTER_SCALE_TOTAL) report->from_total = scale_by_total(&s, image, report);

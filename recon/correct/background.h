@@ -44,7 +44,7 @@ typedef struct iso_background_image {
 	    *store; /* of the frame, all its events selected; its lines are passed once a frame, to count the tails */
 	unsigned subsets; /* of the store */
 	const iso_grid *grid;
-	const float *x; /* counts/s/mm */
+	const float *x; /* of annihilations as the lines see them (G x), counts/s/mm */
 	double scale_s; /* T */
 	double prompts;
 	double explained; /* counts that it predicts */

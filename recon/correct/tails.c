@@ -355,3 +355,19 @@ iso_tail_fit iso_tails_combine(const iso_tail_fit *tails, int shapes, const iso_
 	}
 	return out;
 }
+
+iso_tail_fit iso_tails_weigh(const iso_tail_fit *tails, int shapes, const iso_scale_counts *counts, const double sd[2],
+			     double *weight)
+{
+	/* What is expected follows from the gammas' scale and it from what is expected: each round is nearer by gammas / (trues + scatter), or
+	 * much more where tails know the gammas. The first one is right where they know nothing. */
+	enum { ROUNDS = 30 };
+	const double pairs = counts->trues + counts->scatter, all = pairs + counts->gammas;
+	iso_scale_expected expected = {.scale = all > 0 ? counts->found / all : 1, .sd = {sd[0], sd[1]}};
+	iso_tail_fit fit = iso_tails_combine(tails, shapes, &expected, weight);
+	for (int round = 0; round < ROUNDS && counts->gammas > 0 && pairs > 0; round++) {
+		expected.scale = fmax(counts->found - fit.scale[1] * counts->gammas, 0) / pairs;
+		fit = iso_tails_combine(tails, shapes, &expected, weight);
+	}
+	return fit;
+}

@@ -56,4 +56,14 @@ typedef struct iso_scale_expected {
 iso_tail_fit iso_tails_combine(const iso_tail_fit *tails, int shapes, const iso_scale_expected *expected,
 			       double *weight);
 
+/* Counts of all lines, as simulated. */
+typedef struct iso_scale_counts {
+	double trues, scatter, gammas; /* gammas: the second shape; 0 without */
+	double found;                  /* trues and all that is to be scaled, as measured */
+} iso_scale_counts;
+/* The same with what the counts expect: as many scattered per true as simulated, in all that was found and is not gammas, whose scale is their own (its
+ * expectation is uncertain, and they may be as many as the trues). sd: of both expectations. */
+iso_tail_fit iso_tails_weigh(const iso_tail_fit *tails, int shapes, const iso_scale_counts *counts, const double sd[2],
+			     double *weight);
+
 #endif

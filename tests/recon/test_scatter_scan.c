@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "recon/correct/coarse_map.h"
+#include "recon/positron_range.h"
 #include "tests/recon/cylinders.h"
 
 /* A scan of the cylinders: trues along analytic chords, and single scatter as the simulation has it from the true image, so many times as much. */
@@ -232,6 +234,64 @@ static void same_bits(void)
 	few_rings = false;
 }
 
+/* Single scatter of activity x on the grid, in any unit. */
+static double scatter_of(const scan *s, const iso_grid *grid, const float *x)
+{
+	iso_image *coarse = NULL;
+	iso_error err;
+	double sum = 0;
+	ISO_ASSERT_OK(iso_coarse_map_create(grid, x, 30000, &coarse, &err), err);
+	ISO_ASSERT_OK(iso_scatter_simulate(&s->bench.model, coarse, s->bench.table, &err), err);
+	for (size_t n = 0; n < iso_pair_table_values(s->bench.table); n++) sum += (double)s->bench.table->value[n];
+	iso_image_free(coarse);
+	return sum;
+}
+
+/* What scatters comes from where positrons annihilate. The image after one update is the volume, and what it says of scatter with Ga-68's range
+ * over that without is the ratio of the single scatter of the one's annihilations and of the other's decays, simulated here. Single and multiple scatter differ
+ * in that by less than 1 %, the shares are told with three digits: 2 % are allowed. Its decays would be 8 % off. */
+static void from_annihilations(void)
+{
+	few_rings = true;
+	scan s = scan_open(false, 0);
+	iso_error err;
+	told heard = {.notes = ""};
+	const iso_progress progress = {.report = report, .note = hear, .user = &heard};
+	iso_recon_options o = options_of(&s);
+	o.progress = &progress;
+	o.iterations = o.subsets = o.scatter_updates = 1;
+	o.scatter_scale = ISO_SCATTER_SCALE_NONE;
+	ISO_ASSERT_OK(iso_nuclide_find("Ga-68", NULL, &o.nuclide, &err), err);
+	iso_positron_range range;
+	iso_range_model *model = NULL;
+	ISO_ASSERT_OK(iso_positron_range_find("Ga-68", &range, &err), err);
+	ISO_ASSERT_OK(iso_range_model_create(&o.grid, s.bench.mu, &range, &model, &err), err);
+	float *annihilations = malloc(iso_grid_voxels(&o.grid) * sizeof *annihilations);
+	double share[2] = {0, 0}, decays[2], seen = 0;
+	for (int with = 0; with < 2; with++) {
+		iso_volume *volume = NULL;
+		o.positron_range = with;
+		heard.notes[0] = '\0';
+		ISO_ASSERT_OK(reconstruct(&s, &o, &volume, &err), err);
+		const char *line = strstr(heard.notes, "scatter after iteration 1: ");
+		CU_ASSERT_FATAL(line != NULL);
+		CU_ASSERT_EQUAL(sscanf(line, "scatter after iteration 1: %lf %%", &share[with]), 1);
+		decays[with] = scatter_of(&s, &o.grid, volume->voxels);
+		iso_range_model_forward(model, volume->voxels, annihilations);
+		seen = scatter_of(&s, &o.grid, annihilations);
+		iso_volume_free(volume);
+	}
+	if (getenv("SCATTER_PRINT"))
+		printf("# with range over without: %.4f, of annihilations %.4f, of decays %.4f\n", share[1] / share[0],
+		       seen / decays[0], decays[1] / decays[0]);
+	ISO_ASSERT_NEAR(share[1] / share[0] / (seen / decays[0]), 1, 0.02);
+	CU_ASSERT(decays[1] > 1.05 * seen);
+	free(annihilations);
+	iso_range_model_free(model);
+	scan_close(&s);
+	few_rings = false;
+}
+
 static void says_what_it_lacks(void)
 {
 	few_rings = true;
@@ -267,6 +327,7 @@ static void says_what_it_lacks(void)
 static const iso_test tests[] = {
     {"a scan with scatter becomes right", corrects},
     {"the same bits by any way", same_bits},
+    {"from annihilations, not from decays", from_annihilations},
     {"what is lacking is said", says_what_it_lacks},
 };
 
