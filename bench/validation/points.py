@@ -51,9 +51,10 @@ def run(program):
 
 
 def line(program, result):
-    """A line along the axis at a radius of 10 mm: its centre slice by slice."""
+    """A line along the axis at a radius of 10 mm: its centre slice by slice. 10,000 trues in a slice know its centre to 0.025 mm in x and in y, and the
+    worst of 26 lies two such standard deviations away: four times as many leave less than the systematic 0.05 mm of that radius."""
     at = (10.0, 0.0, 0.0)
-    scan = phantoms.simulate(program, "line", scenes.line_source(at, 0.5, 16, seed=29), ("efficiency spread",))
+    scan = phantoms.simulate(program, "line", scenes.line_source(at, 0.5, 64, seed=29), ("efficiency spread",))
     settings = {**phantoms.MOUSE_RECON, **phantoms.corrections(program, scan), "voxel": "0.25,0.25,2", "grid": "64,64,36", "centre": "10,0,0",
                 "iterations": 2, **PLAIN}
     image = Volume(program.reconstruct(scan, "line", settings))

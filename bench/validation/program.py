@@ -7,6 +7,8 @@ import os
 import subprocess
 import time
 
+import listmode
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -83,17 +85,27 @@ class Program:
             return None
         return kept["seconds"] if kept["key"] == key else None
 
+    def _mark(self, verb, name):
+        return os.path.join(self.work, f"{name}.{verb}.made")
+
+    def _remember(self, verb, name, key, seconds, command):
+        with open(self._mark(verb, name), "w") as file:
+            json.dump({"key": key, "seconds": seconds, "command": command}, file)
+
+    def _key(self, made, verb="simulate"):
+        """What a scan (or the volume of a path) was made of."""
+        with open((made if isinstance(made, str) else made.base) + f".{verb}.made") as file:
+            return json.load(file)["key"]
+
     def _make(self, verb, name, key, words):
         """Runs a verb unless its files are there; remembers how long it took."""
-        mark = os.path.join(self.work, f"{name}.{verb}.made")
-        seconds = self._made(mark, key)
+        seconds = self._made(self._mark(verb, name), key)
         if seconds is None:
             self.say(f"# {verb} {name}", flush=True)
             began = time.time()
             self._run(verb, *words)
             seconds = time.time() - began
-            with open(mark, "w") as file:
-                json.dump({"key": key, "seconds": seconds, "command": " ".join(["isotrace", verb, *words])}, file)
+            self._remember(verb, name, key, seconds, " ".join(["isotrace", verb, *words]))
         self.seconds[verb, name] = seconds
 
     def simulate(self, name, scene):
@@ -106,6 +118,21 @@ class Program:
                     base + ".mu.nii.gz", "--dose", base + ".dose.yaml"])
         return Scan(base)
 
+    def join(self, name, parts):
+        """One Scan of scans that follow one another; a run that was stopped goes on with the next part."""
+        return self._derive(name, digest(*(self._key(part) for part in parts)), lambda base: listmode.join([part.base for part in parts], base))
+
+    def choose(self, scan, name, fates):
+        """A Scan of the prompts of these fates."""
+        return self._derive(name, digest(self._key(scan), *fates), lambda base: listmode.choose(scan.base, fates, base))
+
+    def _derive(self, name, key, make):
+        base = os.path.join(self.work, name)
+        if self._made(self._mark("simulate", name), key) is None:
+            make(base)
+            self._remember("simulate", name, key, 0.0, "of other list-mode")
+        return Scan(base)
+
     def reconstruct(self, scan, name, settings, extra=()):
         """A volume: its path without ending. Settings are a dictionary of options without their dashes; False leaves one out."""
         base = os.path.join(self.work, name)
@@ -116,25 +143,19 @@ class Program:
             elif value is not False and value is not None:
                 words += ["--" + option, str(value)]
         words += extra
-        with open(scan.base + ".simulate.made") as file:
-            made = json.load(file)["key"]
-        self._make("recon", name, digest(self.build, made, *words), words)
+        self._make("recon", name, digest(self.build, self._key(scan), *words), words)
         return base
 
     def normalise(self, scan, name, words):
         """The path of a normalisation file."""
         path = os.path.join(self.work, name + ".norm.h5")
-        with open(scan.base + ".simulate.made") as file:
-            made = json.load(file)["key"]
-        self._make("normalise", name, digest(self.build, made, *words), [scan.listmode, *words, "-o", path, "-q"])
+        self._make("normalise", name, digest(self.build, self._key(scan), *words), [scan.listmode, *words, "-o", path, "-q"])
         return path
 
     def calibrate(self, volume, name, words):
         """The path of a calibration file, made from the image of a phantom."""
         path = os.path.join(self.work, name + ".cal.json")
-        with open(volume + ".recon.made") as file:
-            made = json.load(file)["key"]
-        self._make("calibrate", name, digest(self.build, made, *words), [volume + ".nii.gz", *words, "-o", path, "-q"])
+        self._make("calibrate", name, digest(self.build, self._key(volume, "recon"), *words), [volume + ".nii.gz", *words, "-o", path, "-q"])
         return path
 
     def quantify(self, scan, volume, name, dose=None):

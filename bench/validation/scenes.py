@@ -44,7 +44,7 @@ class Scene:
         self.electronics = {}
         self.organs, self.shapes, self.grid = [], [], {"size": [76, 76, 160], "voxel_mm": [0.5, 0.5, 0.5]}
         self.materials = False
-        self.fewer = "duration"  # what a share below 1 takes from
+        self.fewer = "duration"  # what a share below 1 takes from; "parts": a part of a scan, of which there are fewer
 
     def organ(self, name, material, uptake):
         """Uptake in %ID/g, or a list of (%ID/g, half-life in s or None)."""
@@ -76,7 +76,7 @@ class Scene:
         facts, duration_s = dict(self.facts), self.duration_s
         if self.fewer == "duration":
             duration_s = max(duration_s * share, 0.002)
-        else:
+        elif self.fewer == "activity":
             facts["injected_mbq"] *= share
         rows = dict(facts, injection_time=clock(0), scan_start_time=clock(self.wait_s), duration_s=duration_s, seed=self.seed, physics=self.physics, detector=self.detector, truth_grid=self.grid)
         lines = [f"{key}: {json.dumps(value)}" for key, value in rows.items()]
@@ -131,8 +131,9 @@ COLD = {"water": (-7.5, 0.0), "air": (7.5, 0.0)}
 IQ_UNIFORM, IQ_RODS, IQ_COLD = (-2.5, 7.5), (-20.0, -10.0), (14.25, 21.75)  # z of the standard's regions
 
 
-def image_quality(duration_s, seed=1):
-    scene = Scene(MOUSE_PET, "F-18", 3.7, duration_s, seed)
+def image_quality(duration_s, seed=1, wait_s=0.0):
+    scene = Scene(MOUSE_PET, "F-18", 3.7, duration_s, seed, wait_s)
+    scene.fewer = "parts"
     hot_ml = (math.pi * 15**2 * 30 - 2 * math.pi * 5**2 * 15 + sum(math.pi * d * d / 4 * 20 for d, _ in RODS)) / 1000
     scene.organ("body", PMMA, 0.0)
     scene.organ("hot", WATER, 100 / hot_ml)

@@ -6,6 +6,7 @@ scripts/validate physics proves the whole. The last one is a scan with all of th
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -113,7 +114,29 @@ def background():
             check(f"{name} profile of {kind}, % of its maximum", off[abs(off).argmax()], 5 + 500 / numpy.sqrt(true.max()), "%")
 
 
+def other_listmode():
+    """A scan in two parts is one scan of both; the true events alone are those that the Monte Carlo calls true. Exact, so the limits are 0."""
+    scenes_of_parts = [scenes.image_quality(1, seed=8 + n, wait_s=n) for n in range(2)]
+    for scene in scenes_of_parts:
+        scene.facts["injected_mbq"] = 0.1
+        scene.detector["block_crystals"] = [7, 8]
+        scene.electronics = {"dead_time_model": "non_paralyzable", "dead_time_ns": 100}
+    parts = [program.simulate(f"part-{n}", scene) for n, scene in enumerate(scenes_of_parts)]
+    whole = program.join("whole", parts)
+    trues = program.choose(whole, "trues", (0,))
+    for name, scan, prompts in (("two parts joined", whole, sum(p.truth["counts"]["prompts"] for p in parts)),
+                                ("true events alone", trues, sum(p.truth["counts"]["trues"] for p in parts))):
+        said = json.loads(subprocess.run([program.path, "info", "--json", scan.listmode], capture_output=True, check=True).stdout)
+        check(f"{name}: prompts missing", said["prompts"] - prompts, 0, "")
+        check(f"{name}: duration", said["duration_s"] - 2, 0, "s")
+        with h5py.File(scan.listmode) as file:
+            late = file["events/time_ms"][:] >= 1000
+            check(f"{name}: events before the second part's first", numpy.count_nonzero(late[:file["events/index"][1]]), 0, "")
+            check(f"{name}: events of the first part behind it", numpy.count_nonzero(~late[file["events/index"][1]:]), 0, "")
+
+
 try:
+    other_listmode()
     background()
     calibration = cylinders()
     points()
