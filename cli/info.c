@@ -144,6 +144,13 @@ static iso_status volume_facts(const arguments *a, json_t **facts, iso_error *er
 		     {"method", volume->facts.method}};
 	for (size_t t = 0; *facts && t < sizeof texts / sizeof *texts; t++)
 		json_object_set_new(*facts, texts[t].key, cli_text_or_null(texts[t].value));
+	if (volume->gating.gates) {
+		const iso_gating *g = &volume->gating;
+		json_object_set_new(*facts, "gates", json_integer((json_int_t)g->gates));
+		json_object_set_new(*facts, "trigger", json_string(iso_trigger_text(g->trigger)));
+		json_object_set_new(*facts, "cycle_s", isfinite(g->cycle_s) ? json_real(g->cycle_s) : json_null());
+		json_object_set_new(*facts, "cycles", isfinite(g->cycles) ? json_real(g->cycles) : json_null());
+	}
 	json_object_set_new(*facts, "duration_s", isfinite(end_s) ? json_real(end_s) : json_null());
 	json_object_set_new(*facts, "prompts", json_real(volume->facts.prompts));
 	json_object_set_new(*facts, "delayeds", json_real(volume->facts.delayeds));

@@ -110,7 +110,11 @@ static void print_table(const iso_biodistribution *result)
 	       result->group[0] ? ", " : "", result->group, result->dose.nuclide, result->dose.tracer,
 	       result->injected_bq / 1e6, iso_time_text(result->dose.injection_utc_s, injected));
 	for (size_t f = 0; f < result->frames; f++) {
-		printf("\n%.4g h after injection\n", result->time_h[f]);
+		printf("\n%.4g h after injection", result->time_h[f]);
+		if (result->gate)
+			printf(", gate %zu of %zu: %.4g to %.4g s after the trigger", f + 1, result->frames,
+			       result->gate[f].start_s, result->gate[f].start_s + result->gate[f].duration_s);
+		putchar('\n');
 		printf("%-20s %10s %10s %10s %10s %23s %10s\n", "organ", "volume mL", "mass g", "%ID", "%ID/g",
 		       "95 % interval", "SUVbw");
 		for (size_t o = 0; o < result->organs; o++) {

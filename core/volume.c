@@ -42,9 +42,40 @@ iso_status iso_volume_create(const iso_grid *grid, iso_unit unit, size_t frames,
 	return ISO_OK;
 }
 
+iso_status iso_volume_check_gating(const iso_volume *volume, const char *file, iso_error *err)
+{
+	const iso_gating *gating = &volume->gating;
+	if (!gating->gates) return ISO_OK;
+	const iso_status status = iso_gating_check(gating, file, err);
+	if (status != ISO_OK) return status;
+	if (gating->gates != volume->frames)
+		return iso_fail(err, ISO_BAD_INPUT, file, "give one image for each gate", "%zu gates and %zu images",
+				gating->gates, volume->frames);
+	for (size_t f = 1; f < volume->frames; f++)
+		if (fabs(volume->frame[f].start_s - volume->frame[0].start_s) > 1e-6 ||
+		    fabs(volume->frame[f].duration_s - volume->frame[0].duration_s) > 1e-6)
+			return iso_fail(
+			    err, ISO_BAD_INPUT, file,
+			    "give every gate the time of the whole scan; gates of several frames are not known",
+			    "gate %zu is of another time than the first one", f + 1);
+	return ISO_OK;
+}
+
+iso_status iso_volume_set_gating(iso_volume *volume, const iso_gating *gating, const char *file, iso_error *err)
+{
+	iso_gate *gate = calloc(gating->gates + 1, sizeof *gate);
+	if (!gate) return iso_fail_memory(err, "gates", gating->gates * sizeof *gate);
+	if (gating->gates) memcpy(gate, gating->gate, gating->gates * sizeof *gate);
+	free(volume->gating.gate);
+	volume->gating = *gating;
+	volume->gating.gate = gate;
+	return iso_volume_check_gating(volume, file, err);
+}
+
 void iso_volume_free(iso_volume *volume)
 {
 	if (!volume) return;
+	free(volume->gating.gate);
 	free(volume->frame);
 	free(volume->voxels);
 	free(volume->replicate_voxels);

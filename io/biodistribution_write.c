@@ -7,6 +7,7 @@
 
 #include <locale.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,7 @@ static void put_number(FILE *file, double value)
 		fprintf(file, "%.9g", value);
 }
 
-static void put_rows(FILE *file, const iso_biodistribution *result)
+static void put_rows(FILE *file, const iso_biodistribution *result, bool gated)
 {
 	char injected[40];
 	iso_time_text(result->dose.injection_utc_s, injected);
@@ -104,7 +105,12 @@ static void put_rows(FILE *file, const iso_biodistribution *result)
 			put_number(file, result->recovered_uncertainty[f]);
 			put_number(file, result->expected_percent_id);
 			put_number(file, result->injected_bq);
-			fprintf(file, ",%s,%s\r\n", result->dose.nuclide, injected);
+			fprintf(file, ",%s,%s", result->dose.nuclide, injected);
+			if (gated && result->gate)
+				fprintf(file, ",%zu", f + 1);
+			else if (gated)
+				fputc(',', file);
+			fputs("\r\n", file);
 		}
 }
 
@@ -115,9 +121,13 @@ static iso_status write_csv(const iso_output *output, iso_biodistribution *const
 	fputs("subject,group,time_h,organ", file);
 	for (size_t c = 0; c < sizeof numbers / sizeof *numbers; c++) fprintf(file, ",%s", numbers[c].name);
 	fputs(",recovered_percent_id,recovered_percent_id_uncertainty,expected_percent_id,injected_bq,nuclide,"
-	      "decay_corrected_to\r\n",
+	      "decay_corrected_to",
 	      file);
-	for (size_t r = 0; r < count; r++) put_rows(file, results[r]);
+	/* a column of gated scans alone: other tables stay as they are */
+	bool gated = false;
+	for (size_t r = 0; r < count; r++) gated = gated || results[r]->gate;
+	fputs(gated ? ",gate\r\n" : "\r\n", file);
+	for (size_t r = 0; r < count; r++) put_rows(file, results[r], gated);
 	const int failed = fflush(file) != 0 || ferror(file);
 	iso_status status = failed ? iso_fail_errno(err, output->path, "cannot write") : ISO_OK;
 	if (fclose(file) != 0 && !failed) status = iso_fail_errno(err, output->path, "cannot write");
@@ -210,6 +220,11 @@ static json_t *frame_json(iso_json *json, const iso_biodistribution *result, siz
 	set_number(json, out, "start_s", result->frame[f].start_s);
 	set_number(json, out, "duration_s", result->frame[f].duration_s);
 	set_number(json, out, "time_h", result->time_h[f]);
+	if (result->gate) {
+		iso_json_set(json, out, "gate", json_integer((json_int_t)f + 1));
+		set_number(json, out, "gate_start_s", result->gate[f].start_s);
+		set_number(json, out, "gate_duration_s", result->gate[f].duration_s);
+	}
 	set_number(json, balance, "recovered_percent_id", result->recovered_percent_id[f]);
 	set_number(json, balance, "recovered_percent_id_uncertainty", result->recovered_uncertainty[f]);
 	set_number(json, balance, "expected_percent_id", result->expected_percent_id);

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/output.h"
+#include "io/dicom_gating.h"
 #include "io/dicom_identity.h"
 #include "io/dicom_modules.h"
 #include "io/dicom_objects.h"
@@ -58,8 +59,8 @@ static iso_status check_grid(const iso_volume *v, const char *file, iso_error *e
 				grid->size[1]);
 	if ((double)v->frames * (double)grid->size[2] > 65535)
 		return iso_fail(err, ISO_BAD_INPUT, file, "write fewer frames per series",
-				"%zu frames of %zu slices are more images than a series may have (65535)", v->frames,
-				grid->size[2]);
+				"%zu frames or gates of %zu slices are more images than a series may have (65535)",
+				v->frames, grid->size[2]);
 	return ISO_OK;
 }
 
@@ -97,6 +98,22 @@ static iso_status choose_nuclide(iso_image_series *s, const char *file, iso_erro
 
 /* --- identities --------------------------------------------------------------------------------------------------- */
 
+/* Nothing of a volume that is not gated: its UIDs stay what they were. */
+static void hash_gating(iso_hash *hash, const iso_gating *gating)
+{
+	if (!gating->gates) return;
+	iso_hash_u64(hash, (uint64_t)gating->trigger);
+	iso_hash_u64(hash, (uint64_t)gating->framing);
+	const double numbers[] = {gating->cycle_s, gating->shortest_cycle_s, gating->longest_cycle_s, gating->cycles,
+				  gating->rejected_cycles};
+	for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) iso_hash_double(hash, numbers[n]);
+	for (size_t g = 0; g < gating->gates; g++) {
+		iso_hash_double(hash, gating->gate[g].start_s);
+		iso_hash_double(hash, gating->gate[g].duration_s);
+		iso_hash_double(hash, gating->gate[g].collected_s);
+	}
+}
+
 static void make_uids(iso_image_series *s)
 {
 	const iso_volume *v = s->volume;
@@ -125,6 +142,7 @@ static void make_uids(iso_image_series *s)
 		iso_hash_double(&hash, v->frame[f].start_s);
 		iso_hash_double(&hash, v->frame[f].duration_s);
 	}
+	hash_gating(&hash, &v->gating);
 	iso_hash_bytes(&hash, v->voxels, v->frames * iso_grid_voxels(&v->grid) * sizeof *v->voxels);
 	iso_dicom_uid_end(&hash, s->series_uid);
 }
@@ -147,6 +165,8 @@ void iso_image_uid(const iso_image_series *series, size_t image, char uid[65])
 static iso_status prepare_series(iso_image_series *s, const char *file, iso_error *err)
 {
 	iso_status status = check_facts(s->volume, file, err);
+	if (status == ISO_OK) status = iso_volume_check_gating(s->volume, file, err);
+	if (status == ISO_OK) status = iso_gating_check_equal(&s->volume->gating, file, err);
 	if (status == ISO_OK) status = check_grid(s->volume, file, err);
 	if (status == ISO_OK) status = look_at_voxels(s, file, err);
 	if (status == ISO_OK) status = iso_dicom_check_subject(s->subject, err);
@@ -156,7 +176,9 @@ static iso_status prepare_series(iso_image_series *s, const char *file, iso_erro
 	make_uids(s);
 	s->image_class = iso_image_is_spect(s) ? "1.2.840.10008.5.1.4.1.1.20" : "1.2.840.10008.5.1.4.1.1.128";
 	s->is_signed = !iso_image_is_spect(s);
-	s->images = iso_image_is_spect(s) ? s->volume->frames : s->volume->frames * s->volume->grid.size[2];
+	s->images = !iso_image_is_spect(s)    ? s->volume->frames * s->volume->grid.size[2]
+		    : s->volume->gating.gates ? 1
+					      : s->volume->frames;
 	s->scale = calloc(s->images, sizeof *s->scale);
 	return s->scale ? ISO_OK : iso_fail_memory(err, "the slopes of the images", s->images * sizeof *s->scale);
 }

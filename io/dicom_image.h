@@ -28,7 +28,7 @@ typedef struct iso_image_series {
 	double largest_step;     /* of a stored value, so far, in the volume's unit */
 	const char *image_class; /* SOP Class UID */
 	bool is_signed;          /* the stored values: -32768..32767, else 0..65535 */
-	size_t images;           /* files that the series has: slices and frames, or frames */
+	size_t images;           /* files that the series has: slices and frames, or of NM frames; gates are in one */
 	iso_image_scale *scale;  /* [images], owned; of those written so far */
 	char study_uid[65], series_uid[65], frame_of_reference_uid[65];
 } iso_image_series;

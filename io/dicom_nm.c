@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * A SPECT volume as NM Image Storage, RECON TOMO (DICOM PS3.3 A.5): one multi-frame file per time frame, because the frames of a
- * reconstructed tomogram are its slices and nothing else. */
+ * A SPECT volume as NM Image Storage (DICOM PS3.3 A.5): RECON TOMO, one multi-frame file per time frame, because the frames of a
+ * reconstructed tomogram are its slices and nothing else; or RECON GATED TOMO, one file whose frames are the slices of all gates. */
 #define _GNU_SOURCE
 #include <limits.h>
 #include <math.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "io/dicom_gating.h"
 #include "io/dicom_image.h"
 #include "io/dicom_modules.h"
 #include "io/dicom_pet.h"
@@ -50,22 +51,43 @@ static void put_acquisition(iso_dcm *dcm, const iso_image_series *s)
 	iso_dcm_empty_sequence(dcm, 0x00540052);
 }
 
-static iso_status put_slices(iso_dcm *dcm, const iso_image_series *s, iso_error *err)
+/* Slice, gate and R-R interval of each frame. */
+static iso_status put_vectors(iso_dcm *dcm, const iso_image_series *s, iso_error *err)
 {
-	const size_t slices = s->volume->grid.size[2];
+	const size_t slices = s->volume->grid.size[2], gates = s->volume->gating.gates,
+		     frames = slices * (gates ? gates : 1);
+	const struct {
+		uint32_t tag;
+		size_t run, turn; /* the number goes up every `run` frames and begins anew after `turn` of them */
+	} vectors[] = {{0x00540080, 1, slices}, {0x00540070, slices, frames}, {0x00540060, frames, frames}};
 	char count[24];
-	char *vector = malloc(slices * 6 + 1);
-	if (!vector) return iso_fail_memory(err, "the slices' numbers", slices * 6 + 1);
-	size_t used = 0;
-	for (size_t k = 0; k < slices; k++)
-		used += (size_t)snprintf(vector + used, slices * 6 + 1 - used, "%s%zu", k ? "\\" : "", k + 1);
-	snprintf(count, sizeof count, "%zu", slices);
+	const size_t size = frames * 6 + 1;
+	char *text = malloc(size);
+	if (!text) return iso_fail_memory(err, "the slices' numbers", size);
+	for (size_t v = 0; v < (gates ? 3 : 1); v++) {
+		size_t used = 0;
+		for (size_t f = 0; f < frames; f++)
+			used += (size_t)snprintf(text + used, size - used, "%s%zu", f ? "\\" : "",
+						 f % vectors[v].turn / vectors[v].run + 1);
+		iso_dcm_text(dcm, vectors[v].tag, text);
+	}
+	snprintf(count, sizeof count, "%zu", frames);
 	iso_dcm_text(dcm, 0x00280008, count);
-	iso_dcm_text(dcm, 0x00280009, "(0054,0080)");
-	iso_dcm_text(dcm, 0x00540080, vector);
+	iso_dcm_text(dcm, 0x00280009, gates ? "(0054,0060)\\(0054,0070)\\(0054,0080)" : "(0054,0080)");
 	iso_dcm_us(dcm, 0x00540081, (uint16_t)slices);
-	free(vector);
+	free(text);
+	if (!gates) return ISO_OK;
+	iso_dcm_us(dcm, 0x00540061, 1);
+	iso_dcm_us(dcm, 0x00540071, (uint16_t)gates);
+	iso_gating_put_nm(dcm, &s->volume->gating);
 	return ISO_OK;
+}
+
+/* Voxels of one file. */
+static size_t voxels_of_file(const iso_image_series *s)
+{
+	const size_t gates = s->volume->gating.gates;
+	return iso_grid_voxels(&s->volume->grid) * (gates ? gates : 1);
 }
 
 /* The IOD has no place for a slope: the real world values are the official way, and RescaleSlope, which it does not forbid,
@@ -95,10 +117,10 @@ static void put_scale(iso_dcm *dcm, const iso_image_series *s, double slope, con
 /* One slope for all slices, since the file has room for one only; negative voxels by an intercept, since NM pixels have no sign. */
 static void put_values(iso_dcm *dcm, iso_image_series *s, size_t f, uint16_t *stored)
 {
-	const size_t count = iso_grid_voxels(&s->volume->grid);
+	const size_t count = voxels_of_file(s);
 	const float *values = s->volume->voxels + f * count;
 	double least = s->minimum, most = s->maximum;
-	if (s->options.slope == ISO_DICOM_SLOPE_SLICE && s->volume->frames > 1) {
+	if (s->options.slope == ISO_DICOM_SLOPE_SLICE && s->images > 1) {
 		least = most = 0;
 		for (size_t i = 0; i < count; i++) {
 			least = fmin(least, (double)values[i]);
@@ -133,14 +155,16 @@ static void put_series(iso_dcm *dcm, const iso_image_series *s)
 {
 	const iso_volume *v = s->volume;
 	char text[24] = "";
-	iso_dcm_text(dcm, 0x00080008, "ORIGINAL\\PRIMARY\\RECON TOMO\\EMISSION");
+	iso_dcm_text(dcm, 0x00080008,
+		     v->gating.gates ? "ORIGINAL\\PRIMARY\\RECON GATED TOMO\\EMISSION"
+				     : "ORIGINAL\\PRIMARY\\RECON TOMO\\EMISSION");
 	iso_dcm_text(dcm, 0x00080016, s->image_class);
 	iso_dcm_text(dcm, 0x00080060, "NM");
 	put_corrected(dcm, &v->corrections);
 	iso_image_put_isotope(dcm, s, 1e6);
 	put_acquisition(dcm, s);
 	iso_dicom_put_decimal(dcm, 0x00180088, v->grid.voxel_mm[2]); /* > 0: slices follow along the normal */
-	if (v->frames == 1 && v->facts.prompts >= 0 && v->facts.prompts < 2147483648)
+	if (s->images == 1 && v->facts.prompts >= 0 && v->facts.prompts < 2147483648)
 		snprintf(text, sizeof text, "%.0f", v->facts.prompts);
 	iso_dcm_text(dcm, 0x00180070, text);
 	iso_dcm_us(dcm, 0x00280102, 15);
@@ -149,22 +173,21 @@ static void put_series(iso_dcm *dcm, const iso_image_series *s)
 
 iso_status iso_nm_write_files(const char *folder, const char *shown, iso_image_series *s, size_t *files, iso_error *err)
 {
-	const iso_volume *v = s->volume;
 	iso_dcm *dcm = NULL;
 	iso_status status = iso_dcm_create(&dcm, err);
 	if (status != ISO_OK) return status;
-	const size_t bytes = iso_grid_voxels(&v->grid) * sizeof(uint16_t);
+	const size_t bytes = voxels_of_file(s) * sizeof(uint16_t);
 	uint16_t *stored = NULL;
 	if (bytes > 0x7fffffff)
 		status = iso_fail(err, ISO_BAD_INPUT, shown, "reconstruct on a smaller grid",
-				  "a frame of %zu bytes does not fit into one NM image", bytes);
+				  "%zu bytes do not fit into one NM image", bytes);
 	else if (!(stored = malloc(bytes)))
 		status = iso_fail_memory(err, "a frame", bytes);
 	iso_dcm_deidentify(dcm, s->options.deidentify);
 	iso_image_series_tags(dcm, s);
 	put_series(dcm, s);
-	if (status == ISO_OK) status = put_slices(dcm, s, err);
-	for (size_t f = 0; f < v->frames && status == ISO_OK; f++) {
+	if (status == ISO_OK) status = put_vectors(dcm, s, err);
+	for (size_t f = 0; f < s->images && status == ISO_OK; f++) {
 		char path[PATH_MAX];
 		put_file(dcm, s, f, stored);
 		if ((size_t)snprintf(path, sizeof path, "%s/frame%03zu.dcm", folder, f + 1) >= sizeof path)

@@ -52,6 +52,9 @@ iso_status iso_dicom_check_objects(const iso_image_series *images, iso_error *er
 {
 	const iso_dicom_objects *o = images->options.objects;
 	if (!o) return ISO_OK;
+	if (images->volume->gating.gates && (o->report || o->map))
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "make it from the scan's image without gates",
+				"a structured report or a parametric map of gates: both count frames in time");
 	if (images->options.deidentify && o->pdf)
 		return iso_fail(err, ISO_BAD_USAGE, o->pdf, "leave it out, or write it for those who may know",
 				"a PDF may show who it was, and nothing can be taken out of it");

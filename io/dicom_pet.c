@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "io/dicom_gating.h"
 #include "io/dicom_image.h"
 #include "io/dicom_modules.h"
 
@@ -60,9 +61,13 @@ static void put_series(iso_dcm *dcm, const iso_image_series *s)
 	iso_dcm_text(dcm, 0x00080008, "ORIGINAL\\PRIMARY");
 	iso_dcm_text(dcm, 0x00080016, s->image_class);
 	iso_dcm_text(dcm, 0x00080060, "PT");
-	iso_dcm_text(dcm, 0x00541000, v->frames > 1 ? "DYNAMIC\\IMAGE" : "STATIC\\IMAGE");
+	const bool gated = v->gating.gates > 0;
+	iso_dcm_text(dcm, 0x00541000, gated ? "GATED\\IMAGE" : v->frames > 1 ? "DYNAMIC\\IMAGE" : "STATIC\\IMAGE");
 	iso_dcm_us(dcm, 0x00540081, (uint16_t)v->grid.size[2]);
-	if (v->frames > 1) iso_dcm_us(dcm, 0x00540101, (uint16_t)v->frames);
+	if (gated)
+		iso_gating_put_pet_series(dcm, &v->gating);
+	else if (v->frames > 1)
+		iso_dcm_us(dcm, 0x00540101, (uint16_t)v->frames);
 	iso_dcm_text(dcm, 0x00541001, "BQML");
 	iso_dcm_text(dcm, 0x00541002, "EMISSION");
 	iso_dcm_text(dcm, 0x00541102, "START");
@@ -88,6 +93,7 @@ static void put_frame(iso_dcm *dcm, const iso_image_series *s, size_t f)
 	iso_pet_frame_reference(s->half_life_s, frame->start_s, frame->duration_s, &reference_s, &factor);
 	iso_dicom_put_decimal(dcm, 0x00541300, reference_s * 1000);
 	iso_dicom_put_decimal(dcm, 0x00541321, factor);
+	if (s->volume->gating.gates) iso_gating_put_pet_image(dcm, &s->volume->gating, f);
 }
 
 /* --- one image ------------------------------------------------------------------------------------------------------ */

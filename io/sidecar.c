@@ -106,6 +106,16 @@ static const number_field objective_numbers[] = {
     {NULL, 0},
 };
 
+/* Of a gated volume alone. */
+static const number_field gating_numbers[] = {
+    NUMBER("cycle_s", gating.cycle_s),
+    NUMBER("shortest_cycle_s", gating.shortest_cycle_s),
+    NUMBER("longest_cycle_s", gating.longest_cycle_s),
+    NUMBER("cycles", gating.cycles),
+    NUMBER("rejected_cycles", gating.rejected_cycles),
+    {NULL, 0},
+};
+
 static void put_numbers(iso_json *json, json_t *object, const number_field *fields, const iso_volume *volume)
 {
 	for (; fields->key; fields++)
@@ -133,6 +143,22 @@ static json_t *triple(const double value[3])
 	return json_pack("[fff]", value[0], value[1], value[2]);
 }
 
+static void put_gating(iso_json *json, json_t *object, const iso_volume *volume)
+{
+	const iso_gating *gating = &volume->gating;
+	json_t *part = json_object(), *gates = json_array();
+	iso_json_set(json, part, "trigger", json_string(iso_trigger_text(gating->trigger)));
+	iso_json_set(json, part, "framing", json_string(iso_framing_text(gating->framing)));
+	put_numbers(json, part, gating_numbers, volume);
+	for (size_t g = 0; g < gating->gates; g++)
+		iso_json_append(json, gates,
+				json_pack("{s:f,s:f,s:o}", "start_s", gating->gate[g].start_s, "duration_s",
+					  gating->gate[g].duration_s, "collected_s",
+					  iso_json_number(gating->gate[g].collected_s)));
+	iso_json_set(json, part, "gates", gates);
+	iso_json_set(json, object, "gating", part);
+}
+
 static json_t *isotrace_object(iso_json *json, const iso_volume *volume)
 {
 	const iso_grid *grid = &volume->grid;
@@ -150,6 +176,7 @@ static json_t *isotrace_object(iso_json *json, const iso_volume *volume)
 				json_pack("{s:f,s:f}", "start_s", volume->frame[f].start_s, "duration_s",
 					  volume->frame[f].duration_s));
 	iso_json_set(json, object, "frames", part);
+	if (volume->gating.gates) put_gating(json, object, volume);
 	iso_json_set(json, object, "replicates", json_integer((json_int_t)volume->replicates));
 	put_numbers(json, object, volume_numbers, volume);
 	part = json_object();
@@ -351,6 +378,35 @@ static void get_grid(reader *r, const json_t *object, iso_grid *grid)
 	if (r->status == ISO_OK) r->status = iso_grid_check(grid, r->file, r->err);
 }
 
+static void get_gating(reader *r, const json_t *object, iso_volume *volume)
+{
+	iso_gating *gating = &volume->gating;
+	const char *trigger = json_string_value(json_object_get(object, "trigger"));
+	const char *framing = json_string_value(json_object_get(object, "framing"));
+	const json_t *gates = json_object_get(object, "gates");
+	if (json_array_size(gates) != volume->frames) {
+		complain(r, "gating.gates", "has not one entry per frame");
+		return;
+	}
+	if (!trigger || !framing) complain(r, "gating", "has no trigger or no framing");
+	gating->trigger = iso_trigger_from_text(trigger ? trigger : "");
+	gating->framing = iso_framing_from_text(framing ? framing : "");
+	get_numbers(r, object, gating_numbers, volume);
+	gating->gate = calloc(volume->frames, sizeof *gating->gate);
+	if (!gating->gate) {
+		r->status = iso_fail_memory(r->err, "gates", volume->frames * sizeof *gating->gate);
+		return;
+	}
+	gating->gates = volume->frames;
+	for (size_t g = 0; g < gating->gates; g++) {
+		const json_t *gate = json_array_get(gates, g);
+		gating->gate[g] = (iso_gate){.start_s = get_number(r, gate, "start_s"),
+					     .duration_s = get_number(r, gate, "duration_s"),
+					     .collected_s = get_number(r, gate, "collected_s")};
+	}
+	if (r->status == ISO_OK) r->status = iso_volume_check_gating(volume, r->file, r->err);
+}
+
 static void get_isotrace(reader *r, const json_t *object, iso_volume *volume)
 {
 	get_grid(r, json_object_get(object, "grid"), &volume->grid);
@@ -360,6 +416,8 @@ static void get_isotrace(reader *r, const json_t *object, iso_volume *volume)
 		volume->frame[f].start_s = get_number(r, frame, "start_s");
 		volume->frame[f].duration_s = get_number(r, frame, "duration_s");
 	}
+	const json_t *gating = json_object_get(object, "gating");
+	if (gating) get_gating(r, gating, volume);
 	volume->replicates = get_count(r, object, "replicates", 32767);
 	get_numbers(r, object, volume_numbers, volume);
 	const json_t *part = json_object_get(object, "acquisition");

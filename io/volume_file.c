@@ -60,7 +60,7 @@ static iso_status check_volume(const char *path, const iso_volume *volume, iso_e
 		if (!isfinite(volume->frame[f].start_s) || !(volume->frame[f].duration_s >= 0) ||
 		    !isfinite(volume->frame[f].duration_s))
 			return iso_fail(err, ISO_BAD_INPUT, path, "state the frames in s", "frame %zu has no times", f);
-	return ISO_OK;
+	return iso_volume_check_gating(volume, path, err);
 }
 
 iso_status iso_volume_write(const char *path, const iso_volume *volume, iso_error *err)

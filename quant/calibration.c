@@ -106,6 +106,9 @@ static iso_status measure_noise(const iso_volume *v, size_t frame, const size_t 
 static iso_status check(const iso_volume *v, size_t frame, const iso_assayed_phantom *p,
 			const iso_calibration_region *r, iso_error *err)
 {
+	if (v->gating.gates)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "reconstruct the phantom without gates",
+				"a phantom does not beat: the image has %zu gates", v->gating.gates);
 	if (frame >= v->frames)
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give a frame that is there", "frame %zu of %zu", frame + 1,
 				v->frames);

@@ -259,7 +259,8 @@ static void judge_balance(iso_biodistribution *out)
 	if (!off) return;
 	char frames[96] = "";
 	if (out->frames > 1)
-		snprintf(frames, sizeof frames, " in frame %zu (%zu of %zu frames are off)", worst, off, out->frames);
+		snprintf(frames, sizeof frames, " in %s %zu (%zu of %zu are off)", out->gate ? "gate" : "frame",
+			 worst + (out->gate != NULL), off, out->frames);
 	if (isnan(out->recovered_uncertainty[worst]))
 		warn(out,
 		     "mass balance: %.2f %%ID (uncertainty not known) recovered in the volume where %.2f %%ID is "
@@ -310,12 +311,15 @@ static iso_status create(const iso_volume *volume, size_t organs, const iso_dose
 	made->row = calloc(volume->frames * organs, sizeof *made->row);
 	made->recovered_percent_id = calloc(volume->frames, sizeof *made->recovered_percent_id);
 	made->recovered_uncertainty = calloc(volume->frames, sizeof *made->recovered_uncertainty);
+	const bool gated = volume->gating.gates > 0;
+	if (gated) made->gate = calloc(volume->frames, sizeof *made->gate);
 	if (!made->frame || !made->time_h || !made->row || !made->recovered_percent_id ||
-	    !made->recovered_uncertainty) {
+	    !made->recovered_uncertainty || (gated && !made->gate)) {
 		iso_biodistribution_free(made);
 		return iso_fail_memory(err, "the biodistribution", volume->frames * organs * sizeof *made->row);
 	}
 	memcpy(made->frame, volume->frame, volume->frames * sizeof *made->frame);
+	if (made->gate) memcpy(made->gate, volume->gating.gate, volume->frames * sizeof *made->gate);
 	made->dose = *dose;
 	made->start_utc_s = volume->acquisition.start_utc_s;
 	made->decay_reference_s = volume->decay_reference_s;
@@ -367,6 +371,7 @@ iso_status iso_quantify(const iso_volume *volume, const iso_organs *organs, cons
 	*out = NULL;
 	const iso_nuclide *nuclide;
 	iso_status status = iso_nuclide_find(dose->nuclide, NULL, &nuclide, err);
+	if (status == ISO_OK) status = iso_volume_check_gating(volume, NULL, err);
 	if (status != ISO_OK) return status;
 	iso_biodistribution *made = NULL;
 	if ((status = create(volume, organs->count, dose, &made, err)) != ISO_OK) return status;
@@ -396,6 +401,7 @@ void iso_biodistribution_free(iso_biodistribution *result)
 	if (!result) return;
 	free(result->frame);
 	free(result->time_h);
+	free(result->gate);
 	free(result->row);
 	free(result->recovered_percent_id);
 	free(result->recovered_uncertainty);

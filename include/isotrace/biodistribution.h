@@ -42,6 +42,7 @@ typedef struct iso_biodistribution {
 	size_t frames, organs;
 	iso_frame *frame; /* owned, [frames] */
 	double *time_h;   /* owned, [frames]: middle of the frame after injection */
+	iso_gate *gate;   /* owned, [frames] when the frames are gates of a cycle, all of one time; else NULL */
 	iso_uptake *row;  /* owned */
 	double injected_bq, injected_relative_uncertainty;
 	/* Mass balance per frame: all activity in the volume, in %ID (whole field of view), what it should be and its k = 1

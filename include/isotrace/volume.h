@@ -3,6 +3,7 @@
 #define ISOTRACE_VOLUME_H
 
 #include "isotrace/acquisition.h"
+#include "isotrace/gating.h"
 #include "isotrace/image.h"
 
 #ifdef __cplusplus
@@ -43,13 +44,17 @@ typedef struct iso_reconstruction_facts {
 	char scanner_hash[65]; /* iso_scanner_hash of the scanner; "" = not known */
 } iso_reconstruction_facts;
 
-/* A reconstructed volume, one or more frames on one grid, with all that is needed to understand it. */
+/* A reconstructed volume, one or more images on one grid, with all that is needed to understand it: frames in time, or gates of a
+ * cycle. */
 typedef struct iso_volume {
 	iso_grid grid;
 	iso_unit unit;
 	size_t frames;
 	iso_frame *frame; /* owned, [frames] */
 	float *voxels;    /* owned, [frames][k][j][i] */
+	/* Of a gated volume there are gating.gates == frames, and every frame has the same time: that of the whole scan, to which the
+	 * decay goes. gating.gate is owned. */
+	iso_gating gating;
 	/* Values are decay-corrected to this moment; seconds from the start of the acquisition; NAN = not corrected. */
 	double decay_reference_s;
 	iso_acquisition acquisition;
@@ -68,6 +73,10 @@ typedef struct iso_volume {
 iso_status iso_volume_create(const iso_grid *grid, iso_unit unit, size_t frames, const iso_frame *frame,
 			     size_t replicates, iso_volume **out, iso_error *err);
 void iso_volume_free(iso_volume *volume);
+/* Makes the volume's frames gates; the gating is copied. ISO_BAD_INPUT as of iso_volume_check_gating. */
+iso_status iso_volume_set_gating(iso_volume *volume, const iso_gating *gating, const char *file, iso_error *err);
+/* Not gated, or the gating is whole, has a gate for each frame, and the frames have the same time; else ISO_BAD_INPUT. */
+iso_status iso_volume_check_gating(const iso_volume *volume, const char *file, iso_error *err);
 
 /* A frame table: CSV with the header start_s,duration_s (seconds from the start of the acquisition). Frames must be in
  * order and not overlap. *frames is owned by the caller (free()). */
