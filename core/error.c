@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/error.h"
+#include "core/number_text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -39,7 +40,7 @@ static iso_status fill(iso_error *err, iso_status status, const char *file, iso_
 {
 	if (!err) return status;
 	char message[sizeof err->message];
-	vsnprintf(message, sizeof message, format, values);
+	iso_vsnprintf(message, sizeof message, format, values);
 	/* file, remedy and the values may point into err itself: finish the copies before they are overwritten. */
 	char name[sizeof err->file], advice[sizeof err->remedy];
 	snprintf(name, sizeof name, "%s", file ? file : "");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/note.h"
+#include "core/number_text.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -13,7 +14,7 @@ void iso_note(const iso_progress *progress, const char *format, ...)
 	char line[LONGEST];
 	va_list values;
 	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
+	iso_vsnprintf(line, sizeof line, format, values);
 	va_end(values);
 	progress->note(progress->user, line);
 }

@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include "isotrace/biodistribution.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 #include "io/json.h"
 #include "isotrace/time.h"
@@ -330,12 +330,8 @@ iso_status iso_biodistribution_write(const char *directory, iso_biodistribution 
 {
 	iso_status status = iso_make_directory(directory, err);
 	if (status != ISO_OK) return status;
-	/* A host program's locale may print a decimal comma. */
-	const locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-	if (c == (locale_t)0) return iso_fail_memory(err, "the C locale", 0);
-	const locale_t before = uselocale(c);
+	const locale_t before = iso_c_locale_enter();
 	status = write_both(directory, results, count, provenance_json, err);
-	(void)uselocale(before);
-	freelocale(c);
+	iso_c_locale_leave(before);
 	return status;
 }

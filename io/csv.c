@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 
 /* Where parsing stands. */
@@ -221,7 +222,7 @@ iso_status iso_csv_number(const iso_csv *csv, size_t row, int column, double *va
 	char *end;
 	*value = (double)NAN;
 	if (!*text) return ISO_OK;
-	*value = strtod(text, &end);
+	*value = iso_strtod(text, &end);
 	/* strtod also takes hexadecimal, which in a table is a slip. */
 	if (*end || !isfinite(*value) || text[strspn(text, "+-.0123456789eE")])
 		return iso_fail_at(err, ISO_BAD_INPUT, csv->file, ISO_POSITION_LINE, (int64_t)csv->line[row],

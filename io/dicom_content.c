@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "core/number_text.h"
 #include "io/dicom_modules.h"
 #include "isotrace/time.h"
 
@@ -50,7 +51,7 @@ void iso_content_begin_code(iso_dcm *dcm, const char *relation, iso_code concept
 void iso_content_begin_number(iso_dcm *dcm, const char *relation, iso_code concept, double value, iso_code unit)
 {
 	char text[17];
-	snprintf(text, sizeof text, "%.9g", value);
+	iso_snprintf(text, sizeof text, "%.9g", value);
 	begin(dcm, relation, "NUM", concept);
 	iso_dcm_begin(dcm, 0x0040a300);
 	iso_dcm_text(dcm, 0x0040a30a, text);

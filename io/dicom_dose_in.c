@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "io/dicom_codes.h"
 #include "io/dicom_in.h"
 #include "io/dicom_time.h"
@@ -24,7 +25,7 @@ void iso_dicom_warn(iso_dicom_in_facts *facts, const char *format, ...)
 	if (facts->warning_count == sizeof facts->warnings / sizeof *facts->warnings) return;
 	va_list values;
 	va_start(values, format);
-	vsnprintf(facts->warnings[facts->warning_count++], sizeof *facts->warnings, format, values);
+	iso_vsnprintf(facts->warnings[facts->warning_count++], sizeof *facts->warnings, format, values);
 	va_end(values);
 }
 

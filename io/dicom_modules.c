@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "io/dicom_codes.h"
 #include "isotrace/time.h"
 
@@ -15,7 +16,7 @@ void iso_dicom_decimal(double value, char text[17])
 {
 	char wide[40];
 	for (int digits = 10; digits > 0; digits--) {
-		snprintf(wide, sizeof wide, "%.*g", digits, value);
+		iso_snprintf(wide, sizeof wide, "%.*g", digits, value);
 		if (strlen(wide) <= 16) break;
 	}
 	snprintf(text, 17, "%.16s", wide);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "io/dicom_gating.h"
 #include "io/dicom_image.h"
 #include "io/dicom_modules.h"
@@ -129,7 +130,7 @@ static void put_values(iso_dcm *dcm, iso_image_series *s, size_t f, uint16_t *st
 	}
 	char slope_text[17], intercept_text[17];
 	iso_dicom_decimal(least, intercept_text);
-	const double intercept = strtod(intercept_text, NULL);
+	const double intercept = iso_strtod(intercept_text, NULL);
 	const double slope = iso_dicom_step(most - least, 65535, slope_text);
 	s->scale[f] = (iso_image_scale){slope, intercept};
 	if (most > least) s->largest_step = fmax(s->largest_step, slope);
@@ -165,7 +166,7 @@ static void put_series(iso_dcm *dcm, const iso_image_series *s)
 	put_acquisition(dcm, s);
 	iso_dicom_put_decimal(dcm, 0x00180088, v->grid.voxel_mm[2]); /* > 0: slices follow along the normal */
 	if (s->images == 1 && v->facts.prompts >= 0 && v->facts.prompts < 2147483648)
-		snprintf(text, sizeof text, "%.0f", v->facts.prompts);
+		iso_snprintf(text, sizeof text, "%.0f", v->facts.prompts);
 	iso_dcm_text(dcm, 0x00180070, text);
 	iso_dcm_us(dcm, 0x00280102, 15);
 	iso_dcm_us(dcm, 0x00280103, 0);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "io/dicom_gating.h"
 #include "io/dicom_image.h"
 #include "io/dicom_modules.h"
@@ -30,7 +31,7 @@ double iso_dicom_step(double most, double steps, char slope_text[17])
 {
 	/* Below 1e-30 Bq/mL there is nothing to show, and 1/slope would leave the range of numbers. */
 	iso_dicom_decimal(most > 1e-30 ? most / steps : 1, slope_text);
-	return strtod(slope_text, NULL);
+	return iso_strtod(slope_text, NULL);
 }
 
 int iso_dicom_stored(double value, double slope, double intercept, int low, int high)
@@ -87,7 +88,7 @@ static void put_frame(iso_dcm *dcm, const iso_image_series *s, size_t f)
 	const iso_frame *frame = &s->volume->frame[f];
 	char text[24];
 	iso_image_put_frame_start(dcm, s, f);
-	snprintf(text, sizeof text, "%.0f", rint(frame->duration_s * 1000));
+	iso_snprintf(text, sizeof text, "%.0f", rint(frame->duration_s * 1000));
 	iso_dcm_text(dcm, 0x00181242, text);
 	double reference_s, factor;
 	iso_pet_frame_reference(s->half_life_s, frame->start_s, frame->duration_s, &reference_s, &factor);

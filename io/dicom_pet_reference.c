@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "io/dicom_in.h"
 
 typedef struct witness {
@@ -93,8 +94,8 @@ static void list(const witness w[WITNESSES], double origin_s, char *text, size_t
 	text[0] = '\0';
 	for (int n = 0; n < WITNESSES; n++)
 		if (isfinite(w[n].time_s) && used < size)
-			used += (size_t)snprintf(text + used, size - used, "%s%s %+.1f s", used ? ", " : "", w[n].name,
-						 w[n].time_s - origin_s);
+			used += (size_t)iso_snprintf(text + used, size - used, "%s%s %+.1f s", used ? ", " : "",
+						     w[n].name, w[n].time_s - origin_s);
 }
 
 static int voices_of(const iso_pet_clock *c, const witness w[WITNESSES], int n)

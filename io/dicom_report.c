@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "io/dicom_codes.h"
 #include "io/dicom_content.h"
 #include "io/dicom_identity.h"
@@ -190,7 +191,7 @@ static void begin_group(iso_dcm *dcm, const report *r, size_t frame, const char 
 	iso_content_text(dcm, ISO_HAS_CONTEXT, DCM("112039", "Tracking Identifier"), what);
 	iso_object_tracking_uid(r->images, what, text);
 	iso_content_uid(dcm, ISO_HAS_CONTEXT, DCM("112040", "Tracking Unique Identifier"), text);
-	snprintf(text, sizeof text, "%.9g h after injection", r->table->time_h[frame]);
+	iso_snprintf(text, sizeof text, "%.9g h after injection", r->table->time_h[frame]);
 	iso_content_text(dcm, ISO_HAS_CONTEXT, (iso_code){"C2348792", "UMLS", "Time Point"}, text);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 #include "io/yaml.h"
 #include "isotrace/dose.h"
@@ -94,7 +95,7 @@ static iso_status number(const reader *r, const char *key, const char *inner, co
 {
 	if (!text) return ISO_OK;
 	char *end, what[160];
-	const double read = strtod(text, &end);
+	const double read = iso_strtod(text, &end);
 	if (end != text && *end == '\0' && isfinite(read)) {
 		*value = read;
 		return ISO_OK;

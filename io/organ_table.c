@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 #include "io/csv.h"
 #include "isotrace/organs.h"
@@ -132,7 +133,7 @@ static size_t put_quoted(char *to, size_t size, const char *text)
 
 static size_t put_number(char *to, size_t size, double value)
 {
-	return isnan(value) ? (size_t)snprintf(to, size, ",") : (size_t)snprintf(to, size, ",%.10g", value);
+	return isnan(value) ? (size_t)snprintf(to, size, ",") : (size_t)iso_snprintf(to, size, ",%.10g", value);
 }
 
 iso_status iso_organ_table_write(const char *path, const iso_organ *organs, size_t count, iso_error *err)

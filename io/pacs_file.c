@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "io/pacs_title.h"
 #include "io/secret.h"
 #include "io/yaml.h"
@@ -173,7 +174,7 @@ static void take_number(reading *r, const char *key, const double *from, double 
 {
 	if (!from) return;
 	char range[80];
-	snprintf(range, sizeof range, "give a number from %g to %g", low, high);
+	iso_snprintf(range, sizeof range, "give a number from %g to %g", low, high);
 	if (!(*from >= low && *from <= high))
 		wrong(r, key, "is out of range", range);
 	else

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 #include "io/yaml.h"
 #include "isotrace/nifti.h"
@@ -173,7 +174,7 @@ static double number(reader *r, const char *key, const char *value)
 	}
 	char *end;
 	errno = 0;
-	const double result = strtod(value, &end);
+	const double result = iso_strtod(value, &end);
 	if (end == value || *end || errno == ERANGE || !isfinite(result)) {
 		refuse(r, key, value, "give a plain number in the unit that the key names", "is not a number");
 		return (double)NAN;

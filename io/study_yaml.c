@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "io/study_file.h"
 #include "io/yaml.h"
 
@@ -194,7 +195,7 @@ static iso_status read_dead_time(iso_study_file *study, const raw_scanner *raw, 
 	if (text && strcmp(text, "singles") == 0)
 		study->dead_time = ISO_DEAD_TIME_FROM_SINGLES;
 	else if (text) {
-		study->dead_time_factor = strtod(text, &end);
+		study->dead_time_factor = iso_strtod(text, &end);
 		if (end == text || *end || !(study->dead_time_factor >= 1))
 			return iso_fail(err, ISO_BAD_INPUT, study->path, "write singles, or a factor >= 1",
 					"scanner.dead_time is '%s'", text);

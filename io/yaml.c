@@ -13,6 +13,7 @@
 #include <yaml.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 
 #define REMEDY "compare with the examples in sample_data/ and the description in docs/"
@@ -40,7 +41,7 @@ static iso_status check_scalar(const yaml_walk *walk, const char *key, const yam
 	char *end = NULL;
 	errno = 0;
 	if (type == CYAML_FLOAT) {
-		const double value = strtod(text, &end);
+		const double value = iso_strtod(text, &end);
 		if (end == text || *end || !isfinite(value) || text[strspn(text, "+-.0123456789eE")])
 			return FAIL_AT(walk, node, "%s: '%.200s' is not a plain number", key, text);
 	} else if (type == CYAML_INT || type == CYAML_UINT) {
@@ -191,7 +192,9 @@ iso_status iso_yaml_load(const char *path, const cyaml_schema_value_t *schema, v
 	yaml_log log = {.line = 0};
 	cyaml_config_t config = base;
 	config.log_ctx = &log;
+	const locale_t before = iso_c_locale_enter();
 	const cyaml_err_t result = cyaml_load_data((const uint8_t *)text, size, &config, schema, data, NULL);
+	iso_c_locale_leave(before);
 	free(text);
 	if (result == CYAML_OK && *data) return ISO_OK;
 	if (result == CYAML_ERR_OOM) return iso_fail_memory(err, "reading YAML", size);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "quant/overlap.h"
 
 /* A label voxel may stick out by this part of itself: the rounding of stored affines. */
@@ -168,10 +169,10 @@ static iso_status place_organ(const labelled *all, size_t organ, const iso_overl
 			snprintf(what, sizeof what, "(%s) lies outside the volume, and so does the whole organ",
 				 all->organ[organ].name);
 		else
-			snprintf(what, sizeof what,
-				 "(%s) is cut off by the volume's edge; %.1f %% of the organ is inside",
-				 all->organ[organ].name,
-				 100 * inside_all / (double)(all->first[organ + 1] - all->first[organ]));
+			iso_snprintf(what, sizeof what,
+				     "(%s) is cut off by the volume's edge; %.1f %% of the organ is inside",
+				     all->organ[organ].name,
+				     100 * inside_all / (double)(all->first[organ + 1] - all->first[organ]));
 		return voxel_error(all, first_outside,
 				   "check that labels and volume share their coordinates; an organ that the field of "
 				   "view cuts has no total",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "isotrace/time.h"
 #include "quant/shares.h"
 #include "quant/uncertainty.h"
@@ -36,7 +37,7 @@ __attribute__((format(printf, 2, 3))) static void warn(iso_biodistribution *out,
 	if (out->warning_count == MOST_WARNINGS) return;
 	va_list values;
 	va_start(values, format);
-	vsnprintf(out->warnings[out->warning_count++], sizeof *out->warnings, format, values);
+	iso_vsnprintf(out->warnings[out->warning_count++], sizeof *out->warnings, format, values);
 	va_end(values);
 }
 

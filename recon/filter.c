@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 
 #define PI 3.14159265358979323846
 /* Lines that one thread gathers at a time: neighbours along x share cache lines when the line runs along y or z. */
@@ -50,9 +51,10 @@ iso_status iso_filter_check(const iso_filter *filter, iso_error *err)
 void iso_filter_text(const iso_filter *filter, char *text, size_t size)
 {
 	text[0] = '\0';
-	if (filter->kind == ISO_FILTER_GAUSSIAN) snprintf(text, size, "Gaussian %g mm FWHM", filter->fwhm_mm);
+	if (filter->kind == ISO_FILTER_GAUSSIAN) iso_snprintf(text, size, "Gaussian %g mm FWHM", filter->fwhm_mm);
 	if (filter->kind == ISO_FILTER_BUTTERWORTH)
-		snprintf(text, size, "Butterworth cutoff %g per mm, order %g", filter->cutoff_per_mm, filter->order);
+		iso_snprintf(text, size, "Butterworth cutoff %g per mm, order %g", filter->cutoff_per_mm,
+			     filter->order);
 }
 
 /* The eigenvalues of the mirrored convolution with a sampled Gaussian: k0 + 2 sum k_n cos(pi m n / size), divided by the

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/note.h"
+#include "core/number_text.h"
 #include "isotrace/time.h"
 #include "isotrace/version.h"
 #include "recon/filter.h"
@@ -37,10 +38,10 @@ static void say_scatter(const iso_result *r, iso_corrections *c)
 	const iso_scatter_report *s = r->scatter;
 	char scale[40] = "", gammas[32] = "";
 	if (s && (s->from_total || !isnan(s->scale_sd)))
-		snprintf(scale, sizeof scale, ", x %.4g by %s", s->scale,
-			 s->from_tails   ? "tails"
-			 : s->from_total ? "total"
-					 : "simulation");
+		iso_snprintf(scale, sizeof scale, ", x %.4g by %s", s->scale,
+			     s->from_tails   ? "tails"
+			     : s->from_total ? "total"
+					     : "simulation");
 	if (r->options->prompt_gammas)
 		snprintf(gammas, sizeof gammas, "; prompt gammas of %s", r->options->nuclide->name);
 	snprintf(c->scatter, sizeof c->scatter, "single-scatter simulation%s%s", scale, gammas);
@@ -65,22 +66,22 @@ void iso_result_say_corrections(const iso_result *r, iso_corrections *c)
 			  : "geometric factors; all crystals taken as equal");
 	iso_detector_say(r->detector, c);
 	if (!isnan(o->dead_time_factor))
-		snprintf(c->dead_time, sizeof c->dead_time, "stated factor %g", o->dead_time_factor);
+		iso_snprintf(c->dead_time, sizeof c->dead_time, "stated factor %g", o->dead_time_factor);
 	if (o->nuclide && o->decay_correction)
-		snprintf(c->decay, sizeof c->decay, "%s, half-life %.8g s, to the start of the acquisition",
-			 o->nuclide->name, o->nuclide->half_life_s);
+		iso_snprintf(c->decay, sizeof c->decay, "%s, half-life %.8g s, to the start of the acquisition",
+			     o->nuclide->name, o->nuclide->half_life_s);
 	if (o->calibrate) {
-		snprintf(c->branching, sizeof c->branching, "%s, branching fraction %g", o->nuclide->name,
-			 o->nuclide->branching_fraction);
-		snprintf(c->calibration, sizeof c->calibration, "factor %g Bq/mL per counts/s/mm%s%.10s%s%s",
-			 calibration(r, NULL), date[0] ? ", phantom of " : "", date, date[0] ? ", " : "",
-			 o->calibration ? o->calibration->nuclide : "");
+		iso_snprintf(c->branching, sizeof c->branching, "%s, branching fraction %g", o->nuclide->name,
+			     o->nuclide->branching_fraction);
+		iso_snprintf(c->calibration, sizeof c->calibration, "factor %g Bq/mL per counts/s/mm%s%.10s%s%s",
+			     calibration(r, NULL), date[0] ? ", phantom of " : "", date, date[0] ? ", " : "",
+			     o->calibration ? o->calibration->nuclide : "");
 	}
 	if (o->psf_fwhm_mm > 0)
-		snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
+		iso_snprintf(c->resolution, sizeof c->resolution, "image-space Gaussian %g mm FWHM", o->psf_fwhm_mm);
 	if (o->psf_tail_share > 0)
-		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
-			 ", %g of it %g mm", o->psf_tail_share, o->psf_tail_fwhm_mm);
+		iso_snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
+			     ", %g of it %g mm", o->psf_tail_share, o->psf_tail_fwhm_mm);
 	if (o->positron_range)
 		snprintf(c->resolution + strlen(c->resolution), sizeof c->resolution - strlen(c->resolution),
 			 "%s%s positron range by mu", c->resolution[0] ? ", " : "", o->nuclide->name);
@@ -93,9 +94,9 @@ void iso_result_say_facts(const iso_result *r, iso_volume *volume)
 	iso_reconstruction_facts *facts = &volume->facts;
 	snprintf(facts->method, sizeof facts->method, "%s", iso_algorithm_text(o->algorithm, o->subsets));
 	if (o->algorithm == ISO_ALGORITHM_BSREM)
-		snprintf(facts->prior, sizeof facts->prior,
-			 "relative difference, 26 neighbours, beta %g mm2, gamma %g; relaxation %g", o->beta_mm2,
-			 o->gamma, o->relaxation);
+		iso_snprintf(facts->prior, sizeof facts->prior,
+			     "relative difference, 26 neighbours, beta %g mm2, gamma %g; relaxation %g", o->beta_mm2,
+			     o->gamma, o->relaxation);
 	snprintf(facts->software, sizeof facts->software, "isotrace %s (%s kernels)", ISO_VERSION,
 		 iso_kernels_choose(NULL)->name);
 	iso_scanner_hash(r->scanner, facts->scanner_hash);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/stopwatch.h"
 #include "recon/osem.h"
 
@@ -71,12 +72,13 @@ static void say(const solver *s)
 	if (!progress || !progress->note) return;
 	const double events = s->likelihood.model.data->total;
 	if (s->method->say_objective)
-		snprintf(objective, sizeof objective, ", %s %.10g",
-			 is_bsrem(s) ? "penalised log-likelihood" : "log-likelihood", now->objective);
-	snprintf(line, sizeof line,
-		 "%siteration %u of %u: change %.4g, the image explains %.0f of %.0f prompts%s; %.3g million events/s",
-		 label_of(s), s->iteration + 1, s->method->iterations, now->change, now->explained, events, objective,
-		 1e-6 * events / fmax(iso_clock_s() - s->began_s, 1e-9));
+		iso_snprintf(objective, sizeof objective, ", %s %.10g",
+			     is_bsrem(s) ? "penalised log-likelihood" : "log-likelihood", now->objective);
+	iso_snprintf(
+	    line, sizeof line,
+	    "%siteration %u of %u: change %.4g, the image explains %.0f of %.0f prompts%s; %.3g million events/s",
+	    label_of(s), s->iteration + 1, s->method->iterations, now->change, now->explained, events, objective,
+	    1e-6 * events / fmax(iso_clock_s() - s->began_s, 1e-9));
 	progress->note(progress->user, line);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 #include "isotrace/exports.h"
 #include "isotrace/organs.h"
@@ -61,7 +62,7 @@ void iso_study_tell(const iso_job *job, const char *format, ...)
 	const iso_progress *outer = job->options->progress;
 	if (!outer || !outer->note) return;
 	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
+	iso_vsnprintf(line, sizeof line, format, values);
 	va_end(values);
 	snprintf(text, sizeof text, "%s: %s", job->stage, line);
 	outer->note(outer->user, text);

@@ -60,5 +60,8 @@ bool iso_shared_data(const char *name, char path[PATH_MAX]);
 const char *iso_test_folder(void);
 /* "folder/name" in one of a few static buffers. */
 const char *iso_test_path(const char *name);
+/* Sets a locale whose numbers have a decimal comma, as a program around the library may; false: there is none and none can be made.
+ * setlocale(LC_NUMERIC, "C") ends it. */
+bool iso_test_decimal_comma(void);
 
 #endif

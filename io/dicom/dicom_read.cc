@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/number_text.h"
 #include "io/dicom/shim.h"
 
 #include "dcmtk/dcmdata/dcrledrg.h"
@@ -351,7 +352,7 @@ iso_status iso_dicom_decimals(const iso_dicom_item *item, uint32_t tag, const ch
 		std::vector<double> numbers;
 		for (const char *at = text.c_str(); *at;) {
 			char *end;
-			const double number = std::strtod(at, &end);
+			const double number = iso_strtod(at, &end);
 			if (end == at || !std::isfinite(number) || (*end && *end != '\\' && *end != ' '))
 				return iso_fail(err, ISO_BAD_INPUT, file, DAMAGED,
 						"(%04x,%04x): value %zu is no number", static_cast<unsigned>(tag >> 16),
@@ -417,7 +418,7 @@ double iso_dicom_private_number(const iso_dicom_item *item, uint32_t tag, const 
 			return static_cast<double>(NAN);
 		std::memcpy(text, bytes, count);
 		text[count] = '\0';
-		const double value = std::strtod(text, &end);
+		const double value = iso_strtod(text, &end);
 		while (*end == ' ') end++;
 		return end != text && !*end && std::isfinite(value) ? value : static_cast<double>(NAN);
 	});

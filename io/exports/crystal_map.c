@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 #include "io/exports/exports.h"
 
@@ -33,7 +34,7 @@ static int numbers_of(const char *line, double values[7])
 		if (!*at || *at == '#') return count;
 		char *end;
 		if (count == 7) return 7;
-		values[count] = strtod(at, &end);
+		values[count] = iso_strtod(at, &end);
 		if (end == at || !isfinite(values[count])) return -1;
 		count++;
 		at = end;

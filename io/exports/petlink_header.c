@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/output.h"
 #include "io/exports/exports.h"
 #include "isotrace/time.h"
@@ -137,7 +138,7 @@ static iso_status number(const table *t, const char *key, bool required, double 
 	if (!e && required) return iso_fail(err, ISO_BAD_INPUT, t->path, REMEDY, "the header does not state '%s'", key);
 	if (!e) return ISO_OK;
 	char *end;
-	const double read = strtod(e->value, &end);
+	const double read = iso_strtod(e->value, &end);
 	if (end == e->value || *end || !(read >= low && read <= high))
 		return iso_fail_at(err, ISO_BAD_INPUT, t->path, ISO_POSITION_LINE, e->line, REMEDY,
 				   "'%s' is '%s', not a number from %g to %g", key, e->value, low, high);

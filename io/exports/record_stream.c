@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/events.h"
+#include "core/number_text.h"
 #include "io/exports/exports.h"
 
 enum {
@@ -330,7 +331,7 @@ void iso_export_warn(iso_json *facts, const char *format, ...)
 	char line[512];
 	va_list values;
 	va_start(values, format);
-	vsnprintf(line, sizeof line, format, values);
+	iso_vsnprintf(line, sizeof line, format, values);
 	va_end(values);
 	json_t *list = json_object_get(facts->root, "warnings");
 	if (!list) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "recon/correct/double_scatter.h"
 #include "recon/correct/prompt_gamma.h"
 #include "recon/correct/scatter.h"
@@ -317,14 +318,15 @@ const char *iso_scatter_report_text(const iso_scatter_report *r, char *text, siz
 {
 	char by[80] = "absolute", share[64] = "", gammas[40] = "";
 	if (r->from_tails)
-		snprintf(by, sizeof by, "simulated x %.4g +- %.2g by the tails", r->scale, r->scale_sd);
+		iso_snprintf(by, sizeof by, "simulated x %.4g +- %.2g by the tails", r->scale, r->scale_sd);
 	else if (r->from_total)
-		snprintf(by, sizeof by, "simulated x %.4g by the total", r->scale);
+		iso_snprintf(by, sizeof by, "simulated x %.4g by the total", r->scale);
 	else if (!isnan(r->scale_sd))
-		snprintf(by, sizeof by, "simulated x %.4g +- %.2g, not contradicted by the tails", r->scale,
-			 r->scale_sd);
-	if (!isnan(r->fraction)) snprintf(share, sizeof share, "%.3g %% of prompts less randoms, ", 100 * r->fraction);
-	if (r->gamma_scale != r->scale) snprintf(gammas, sizeof gammas, ", prompt gammas x %.4g", r->gamma_scale);
+		iso_snprintf(by, sizeof by, "simulated x %.4g +- %.2g, not contradicted by the tails", r->scale,
+			     r->scale_sd);
+	if (!isnan(r->fraction))
+		iso_snprintf(share, sizeof share, "%.3g %% of prompts less randoms, ", 100 * r->fraction);
+	if (r->gamma_scale != r->scale) iso_snprintf(gammas, sizeof gammas, ", prompt gammas x %.4g", r->gamma_scale);
 	snprintf(text, size, "%s%s%s", share, by, gammas);
 	return text;
 }

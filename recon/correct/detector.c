@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/note.h"
+#include "core/number_text.h"
 #include "isotrace/time.h"
 #include "recon/correct/dead_time.h"
 #include "recon/correct/singles_randoms.h"
@@ -151,9 +152,9 @@ static void say_normalisation(const iso_detector *d, iso_corrections *c)
 	char date[40];
 	const char *components = n->components ? ", geometric" : "";
 	(void)iso_time_text(n->start_utc_s, date);
-	snprintf(c->normalisation, sizeof c->normalisation, "crystal efficiencies%s: %.28s, %.10s, %.3g counts",
-		 components, d->options->normalisation_name ? d->options->normalisation_name : "measured",
-		 date[0] ? date : "no date", n->prompts);
+	iso_snprintf(c->normalisation, sizeof c->normalisation, "crystal efficiencies%s: %.28s, %.10s, %.3g counts",
+		     components, d->options->normalisation_name ? d->options->normalisation_name : "measured",
+		     date[0] ? date : "no date", n->prompts);
 }
 
 void iso_detector_say(const iso_detector *d, iso_corrections *c)
@@ -161,10 +162,10 @@ void iso_detector_say(const iso_detector *d, iso_corrections *c)
 	const iso_recon_options *o = d->options;
 	if (o->normalisation) say_normalisation(d, c);
 	if (o->randoms == ISO_RANDOMS_SINGLES)
-		snprintf(c->randoms, sizeof c->randoms, "singles rates, coincidence window %g ns",
-			 window_ns(d->scanner, o));
+		iso_snprintf(c->randoms, sizeof c->randoms, "singles rates, coincidence window %g ns",
+			     window_ns(d->scanner, o));
 	if (!d->relative) return;
 	const iso_dead_time_law dt = dead_time_of(d->scanner, o);
-	snprintf(c->dead_time, sizeof c->dead_time, "singles of blocks, %s, %g ns: pairs live %.4f to %.4f",
-		 iso_dead_time_model_text(dt.model), 1e9 * dt.dead_time_s, d->least_live, d->most_live);
+	iso_snprintf(c->dead_time, sizeof c->dead_time, "singles of blocks, %s, %g ns: pairs live %.4f to %.4f",
+		     iso_dead_time_model_text(dt.model), 1e9 * dt.dead_time_s, d->least_live, d->most_live);
 }

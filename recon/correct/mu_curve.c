@@ -2,12 +2,14 @@
  *
  * mu at 511 keV by Hounsfield units. All materials' mu at 511 keV follow the density of electrons, so that one line serves for air and water; in
  * bone the tube's photons also meet calcium, which Hounsfield units overrate: the more, the softer the beam. */
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <xraylib/xraylib.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "isotrace/attenuation.h"
 
 #define WATER         "Water, Liquid"
@@ -31,12 +33,24 @@ static double mixture_cm2_per_g(const struct compoundDataNIST *known, double kev
 	return sum;
 }
 
+/* xraylib reads a formula in the C locale, and leaves the whole program in it. */
+static double formula_cm2_per_g(const char *formula, double kev, xrl_error **problem)
+{
+	char set[256];
+	const char *now = setlocale(LC_NUMERIC, NULL);
+	snprintf(set, sizeof set, "%s", now ? now : "C");
+	const double sum = CS_Total_CP(formula, kev, problem);
+	if (strcmp(set, "C") != 0) (void)setlocale(LC_NUMERIC, set);
+	return sum;
+}
+
 iso_status iso_mu_of_material(const char *material, double density_g_per_ml, double kev, double *per_cm, iso_error *err)
 {
 	xrl_error *problem = NULL;
 	*per_cm = (double)NAN;
 	struct compoundDataNIST *known = GetCompoundDataNISTByName(material, NULL);
-	const double cm2_per_g = known ? mixture_cm2_per_g(known, kev, &problem) : CS_Total_CP(material, kev, &problem);
+	const double cm2_per_g =
+	    known ? mixture_cm2_per_g(known, kev, &problem) : formula_cm2_per_g(material, kev, &problem);
 	if (known && isnan(density_g_per_ml)) density_g_per_ml = known->density;
 	if (known) FreeCompoundDataNIST(known);
 	if (problem) {
@@ -95,7 +109,7 @@ iso_status iso_mu_curve_of_energy(double effective_kev, iso_mu_curve *out, iso_e
 	if (status == ISO_OK) status = iso_mu_of_material(BONE, BONE_G_PER_ML, effective_kev, &bone, err);
 	if (status != ISO_OK) return status;
 	out->effective_kev = effective_kev;
-	snprintf(out->source, sizeof out->source, "water and cortical bone at %.1f keV (xraylib)", effective_kev);
+	iso_snprintf(out->source, sizeof out->source, "water and cortical bone at %.1f keV (xraylib)", effective_kev);
 	return aim_at_bone(1000 * (bone / water - 1), out, err);
 }
 
@@ -146,8 +160,8 @@ static iso_status preclinical(double kvp, iso_mu_curve *out, iso_error *err)
 	iso_status status = preclinical_bone_hu(kvp, &bone_hu, err);
 	if (status == ISO_OK) status = energy_of_bone_hu(bone_hu, &out->effective_kev, err);
 	if (status == ISO_OK) status = aim_at_bone(bone_hu, out, err);
-	snprintf(out->source, sizeof out->source, "preclinical beam of %g kV, effective %.1f keV (xraylib)", kvp,
-		 out->effective_kev);
+	iso_snprintf(out->source, sizeof out->source, "preclinical beam of %g kV, effective %.1f keV (xraylib)", kvp,
+		     out->effective_kev);
 	return status;
 }
 
@@ -169,7 +183,7 @@ iso_status iso_mu_curve_of_kvp(double kvp, iso_mu_curve *out, iso_error *err)
 	out->bone_slope_per_cm =
 	    clinical[row].slope_per_cm + part * (clinical[row + 1].slope_per_cm - clinical[row].slope_per_cm);
 	out->most_hu = 3000;
-	snprintf(out->source, sizeof out->source, "published table of clinical CT at %g kV", kvp);
+	iso_snprintf(out->source, sizeof out->source, "published table of clinical CT at %g kV", kvp);
 	return ISO_OK;
 }
 

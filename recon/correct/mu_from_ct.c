@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/note.h"
+#include "core/number_text.h"
 #include "isotrace/attenuation.h"
 #include "isotrace/recon.h"
 
@@ -103,11 +104,11 @@ static iso_status judge_truncation(const iso_mu_options *o, const iso_mu_report 
 	const bool sides = r->border_share > MOST_BORDER, ends = r->missing_mm[0] > 0 || r->missing_mm[1] > 0;
 	char text[300] = "";
 	if (r->border_share > 0)
-		snprintf(text, sizeof text,
-			 "tissue on %.1f %% of the border of its field (in %zu slices on more than 5 %%)",
-			 100 * r->border_share, r->border_slices);
+		iso_snprintf(text, sizeof text,
+			     "tissue on %.1f %% of the border of its field (in %zu slices on more than 5 %%)",
+			     100 * r->border_share, r->border_slices);
 	if (ends)
-		snprintf(
+		iso_snprintf(
 		    text + strlen(text), sizeof text - strlen(text),
 		    "%sthe image goes on for %.3g mm and %.3g mm beyond its first and last slice, which cut a body",
 		    text[0] ? "; " : "", r->missing_mm[0], r->missing_mm[1]);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/pair_components.h"
 
 enum { MAX_PASSES = 200, CHUNKS = 64 };
@@ -253,8 +254,8 @@ iso_status iso_norm_fit(iso_norm_model *model, iso_norm_pairs *pairs, const iso_
 		const misfit fit = improve(model, counts, &got, keep_block);
 		if (fit.square <= least_misfit * fit.terms || fit.worst <= least_ratio) break;
 		iso_norm_pairs_weigh(pairs, model->components, p.threads);
-		snprintf(stage, sizeof stage, "normalisation, pass %d, misfit %.2g", n + 1,
-			 sqrt(fit.square / fmax(fit.terms, 1)));
+		iso_snprintf(stage, sizeof stage, "normalisation, pass %d, misfit %.2g", n + 1,
+			     sqrt(fit.square / fmax(fit.terms, 1)));
 		if (progress && progress->report && progress->report(progress->user, stage, (double)n / MAX_PASSES))
 			status = iso_fail(err, ISO_CANCELLED, NULL, "run it again", "normalisation cancelled");
 	}

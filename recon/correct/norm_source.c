@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/error.h"
+#include "core/number_text.h"
 
 static const double pi = 3.14159265358979323846;
 /* Rings into which the orbit of a rod is cut; the middle of a ring stands for it. */
@@ -51,17 +52,18 @@ iso_status iso_norm_source_check(const iso_norm_source *s, iso_error *err)
 void iso_norm_source_text(const iso_norm_source *s, char *text, size_t size)
 {
 	char length[40] = "longer than the scanner";
-	if (isfinite(s->length_mm)) snprintf(length, sizeof length, "%g mm long", s->length_mm);
+	if (isfinite(s->length_mm)) iso_snprintf(length, sizeof length, "%g mm long", s->length_mm);
 	if (s->kind == ISO_NORM_CYLINDER)
-		snprintf(text, size, "cylinder of radius %g mm, %s, mu %g per cm", s->radius_mm, length, s->mu_per_cm);
+		iso_snprintf(text, size, "cylinder of radius %g mm, %s, mu %g per cm", s->radius_mm, length,
+			     s->mu_per_cm);
 	else if (s->kind == ISO_NORM_LINE)
-		snprintf(text, size, "rotating line source of radius %g mm on an orbit of %g mm, %s", s->rod_radius_mm,
-			 s->radius_mm, length);
+		iso_snprintf(text, size, "rotating line source of radius %g mm on an orbit of %g mm, %s",
+			     s->rod_radius_mm, s->radius_mm, length);
 	else
-		snprintf(text, size,
-			 "plane source %g mm wide, %g mm thick, %s, at %u angle%s from %g degrees, mu %g per cm",
-			 s->width_mm, s->thickness_mm, length, s->positions, s->positions == 1 ? "" : "s", s->angle_deg,
-			 s->mu_per_cm);
+		iso_snprintf(text, size,
+			     "plane source %g mm wide, %g mm thick, %s, at %u angle%s from %g degrees, mu %g per cm",
+			     s->width_mm, s->thickness_mm, length, s->positions, s->positions == 1 ? "" : "s",
+			     s->angle_deg, s->mu_per_cm);
 }
 
 bool iso_norm_source_is_round(const iso_norm_source *s)

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <jansson.h>
-#include <locale.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -195,34 +194,9 @@ static void failures(void)
 	iso_biodistribution_free(one);
 }
 
-/* A program around the library may have set a locale that writes decimal commas. */
-static void decimal_comma(void)
-{
-	static const char *const locales[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_CH.UTF-8"};
-	bool set = false;
-	/* Few machines have one; where its source is, it can be made. */
-	char command[PATH_MAX + 100];
-	snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 '%s' >/dev/null 2>&1",
-		 iso_test_path("de_DE.utf8"));
-	if (system(command) == 0) setenv("LOCPATH", iso_test_folder(), 1);
-	for (size_t i = 0; i < sizeof locales / sizeof *locales && !set; i++)
-		set = setlocale(LC_NUMERIC, locales[i]) && localeconv()->decimal_point[0] == ',';
-	if (!set) ISO_SKIP("no locale with a decimal comma");
-	iso_biodistribution *one = example("M05");
-	iso_error err;
-	ISO_ASSERT_OK(iso_biodistribution_write(iso_test_path("comma"), &one, 1, NULL, &err), err);
-	char *text;
-	ISO_ASSERT_OK(iso_read_file(iso_test_path("comma/biodistribution.csv"), 1 << 20, &text, NULL, &err), err);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, ",0.666666667,0.7,"));
-	free(text);
-	setlocale(LC_NUMERIC, "C");
-	iso_biodistribution_free(one);
-}
-
 static const iso_test tests[] = {
     {"the table reads back", table_reads_back},
     {"the JSON reads back", json_reads_back},
     {"both files or none", failures},
-    {"no decimal commas", decimal_comma},
 };
 ISO_TEST_MAIN("results", tests)
