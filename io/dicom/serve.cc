@@ -83,7 +83,7 @@ const char *const syntaxes[] = {UID_LittleEndianExplicitTransferSyntax,
 				UID_BigEndianExplicitTransferSyntax};
 // Objects go to the disk as they come. What else a peer sends is small.
 const unsigned long most_in_memory = 64ul << 20;
-#ifndef __SANITIZE_ADDRESS__
+#ifndef ISO_SANITIZED
 const rlim_t most_memory = 4ul << 30;
 #endif
 const int syntax_count = sizeof syntaxes / sizeof *syntaxes;
@@ -289,7 +289,7 @@ void iso_dcm_serve(int socket, const iso_dcm_service *service)
 		iso_quiet();
 		Conversation c;
 		c.service = service;
-#ifndef __SANITIZE_ADDRESS__ // which needs more than any machine has
+#ifndef ISO_SANITIZED // which needs more than any machine has
 		const rlimit limit = {most_memory, most_memory};
 		(void)setrlimit(RLIMIT_AS, &limit);
 #endif

@@ -23,8 +23,8 @@ typedef struct iso_scenario {
 	/* The library may do without what it did not get. run must then check that its result is the same and
 	 * return something else when it is not. */
 	bool may_recover;
-	/* Largest number of allocations to fail one by one; with more of them an even sample of so many. 0: 1000. A third of it under
-	 * the sanitizers. */
+	/* Largest number of allocations to fail one by one; with more of them an even sample of so many, by turns alone and with all
+	 * later ones. 0: 1000. A third of it under the sanitizers. */
 	unsigned max_runs;
 } iso_scenario;
 
