@@ -49,8 +49,8 @@ def corrections(program, scan, without=()):
         settings["normalisation"] = normalisation(program, clinical)
     if program.takes("recon", "--dead-time=") and "dead time" not in without and "dead_time_ns" in scan.scene:
         settings["dead-time"] = "singles"
-    if program.takes("recon", "--prompt-gamma") and nuclide in WITH_PROMPT_GAMMAS and "prompt gammas" not in without:
-        settings["prompt-gamma"] = True
+    if program.takes("recon", "--prompt-gamma") and nuclide in WITH_PROMPT_GAMMAS:
+        settings["prompt-gamma=no" if "prompt gammas" in without else "prompt-gamma"] = True  # on with scatter unless told not to be
     return settings
 
 

@@ -38,12 +38,9 @@ def run(program):
                          ", ".join(f"{o:+.3f}" for o in off)])
             result.check(f"point at radius {radius}, z {z:g} mm: distance from its place", math.hypot(*off), 0.1, "mm")
     result.table(["z, mm", "radius, mm", "trues", "radial FWHM, mm", "FWTM", "tangential FWHM", "FWTM", "axial FWHM", "FWTM", "off in x, y, z, mm"], rows)
-    result.remarks.append("The reconstruction puts a crystal at one depth for all lines: the mean depth of first interactions at right angles, 4.28 mm (scene-file.md, "
-                          "mean_depth_mm). A line at the distance u from the axis whose ends lie the radial distance e too far out is pushed outwards by some e u / 54 mm at "
-                          "each end. Oblique photons interact at a smaller radial depth: first interactions alone would put the point at 25 mm 0.16 mm too far out (a count of "
-                          "400,000 lines followed with exp(-mu s); 4.0 mm would be right for them). Crystals with cross-sections and blocks put it back: photons that scatter "
-                          "forwards are found at the centroid of their deposits, which lies deeper. The two nearly cancel; what is left is in the table. A change of the depth by "
-                          "0.1 mm moves the point at 25 mm by 0.045 mm and that at 10 mm by 0.018 mm.")
+    result.remarks.append("The reconstruction puts a crystal at one depth for all lines, here 4.5 mm (docs/decisions/058). The mean depth of first interactions at right angles, "
+                          "4.28 mm, puts these points up to 0.08 mm nearer to the axis: photons that scatter in the crystals are found at the centroid of their deposits, which lies "
+                          "deeper. A change of the depth by 0.1 mm moves the point at 25 mm by 0.045 mm and that at 10 mm by 0.018 mm.")
     result.remarks.append("A point in the very middle lies on a plane of symmetry between two rings: all its lines cross the axis at multiples of half a ring "
                           "spacing (0.8 mm), and an image with voxels of 0.25 mm shows that comb; its axial width says nothing.")
     line(program, result)
