@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/output.h"
@@ -314,34 +313,9 @@ static void disk_full(void)
 	}
 }
 
-static void reading_speed(void)
-{
-	const char *path = iso_test_path("speed.lm.h5");
-	iso_error err;
-	struct timespec begin, end;
-	static iso_event batch[65536];
-	size_t count;
-	iso_events *events;
-	ISO_ASSERT_OK(write_file(path, EVENTS, &err), err);
-	ISO_ASSERT_OK(iso_listmode_open(path, &events, &err), err);
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	for (int n = 0; n < 10; n++) {
-		ISO_ASSERT_OK(iso_events_seek(events, 0, &err), err);
-		do ISO_ASSERT_OK(iso_events_read(events, batch, 65536, &count, &err), err);
-		while (count);
-	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	iso_events_close(events);
-	const double seconds = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
-	printf("# %.1f million events/s\n", 10e-6 * EVENTS / seconds);
-	/* far below what it must be on a machine with nothing else to do, far above one event at a time through HDF5 */
-	CU_ASSERT(10e-6 * EVENTS / seconds > 1);
-}
-
 static const iso_test tests[] = {{"what is written is read", round_trip},
 				 {"what may not be written", what_may_not_be_written},
 				 {"files cut short", truncated_anywhere},
 				 {"damaged files", damaged_anywhere},
-				 {"disk full", disk_full},
-				 {"reading speed", reading_speed}};
+				 {"disk full", disk_full}};
 ISO_TEST_MAIN("listmode", tests)
