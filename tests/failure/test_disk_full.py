@@ -75,7 +75,9 @@ def verbs(out):
                       "2026-03-14T10:00:00Z", "--uncertainty-percent", "2", "--region", "sphere:0,0,0,6", "-o", to("cal.json")],
         "quant": ["quant", given("v.nii.gz"), "-q", "--organs", given("labels.nii.gz"), "--organ-table",
                   given("organs.csv"), "--dose", given("dose.yaml"), "-o", to("quant")],
-        "dicom": ["dicom", given("v.nii.gz"), "-q", "--dose", given("dose.yaml"), "-p", "A", "-o", to("series")],
+        "dicom": ["dicom", given("v.nii.gz"), "-q", "--dose", given("dose.yaml"), "-p", "A", "-o", to("series"), "--organs",
+                  given("labels.nii.gz"), "--organ-table", given("organs.csv"), "--segmentation", "--structured-report",
+                  "--parametric-map", "--pdf", given("report.pdf")],
         "deidentify": ["deidentify", given("real"), "-q", "--key", given("key"), "-o", to("public")],
         "run": ["run", given("study.yaml"), "-q", "-o", to("study"), "--threads", "2"],
     }
@@ -222,6 +224,8 @@ def prepare():
     assert code == 0, message
     code, message = call(["dicom", given("v.nii.gz"), "-q", "-p", "A", "-o", given("real")])
     assert code == 0, message
+    with open(given("report.pdf"), "w") as file:
+        file.write("%PDF-1.4\n%%EOF\n")
     with open(given("key"), "w") as file:
         file.write("a secret of the tests")
     for verb in verbs(""):
