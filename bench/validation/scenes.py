@@ -115,13 +115,30 @@ def equip(program, scene, without=()):
     return lacking if scene.materials else lacking + ["materials"]
 
 
-def uniform_cylinder(detector, diameter, length, mbq=1.0, duration_s=1.0, seed=1, nuclide="F-18"):
+def uniform_cylinder(detector, diameter, length, mbq=1.0, duration_s=1.0, seed=1, nuclide="F-18", beside_mm=0):
+    """beside_mm: of the axis, along x."""
     scene = Scene(detector, nuclide, mbq, duration_s, seed)
     mass_g = math.pi * diameter**2 / 4 * length / 1000
     scene.organ("cylinder", WATER, 100 / mass_g)
-    scene.cylinder("cylinder", (0, 0, 0), diameter / 2, length)
+    scene.cylinder("cylinder", (beside_mm, 0, 0), diameter / 2, length)
     edge = diameter / 60
-    scene.grid = {"size": [66, 66, math.ceil(length / edge) + 6], "voxel_mm": [edge] * 3}
+    scene.grid = {"size": [66, 66, math.ceil(length / edge) + 6], "voxel_mm": [edge] * 3, **({"centre_mm": [beside_mm, 0, 0]} if beside_mm else {})}
+    return scene
+
+
+def half_cold_body(seed):
+    """For the scatter estimate alone: 30 mm of water of which one half along the axis is cold, an organ of nine times the activity beside the axis, and a
+    small source in the cold half, 27 mm from the middle."""
+    scene = Scene(MOUSE_PET, "Zr-89", 10, 25, seed)
+    scene.organ("warm", WATER, 1.9)
+    scene.organ("cold", WATER, 0.0)
+    scene.organ("hot", WATER, 17.1)
+    scene.organ("far", WATER, 17.1)
+    scene.cylinder("warm", (0, 0, -17.5), 15, 35)
+    scene.cylinder("cold", (0, 0, 17.5), 15, 35)
+    scene.ball("hot", (7, 4, -12), 6)
+    scene.ball("far", (-6, 0, 27), 4)
+    scene.grid = {"size": [66, 66, 146], "voxel_mm": [0.5] * 3}
     return scene
 
 

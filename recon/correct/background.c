@@ -16,8 +16,8 @@
 enum { MU_VOXELS = 60000, ACTIVITY_VOXELS = 30000, SCATTER_POINTS = 700 };
 /* How well the simulation knows scatter and prompt gammas by itself, relative (docs/decisions/037; recon/correct/response.h). */
 static const double expected_sd[2] = {0.03, 0.4};
-/* Of the trues, the part that is measured on a line anywhere: positrons that left the body, photons that left their energy far from where they came in
- * (docs/decisions/031, 037). */
+/* Of the trues, the part that is measured on a line anywhere: positrons that left through the skin and annihilate in the bore's air. Whatever their range,
+ * they are as many as decay within the air's mass of the skin: surface / (4 volume) x way through the air x its density (docs/decisions/055). */
 static const double misplaced = 0.0015;
 
 struct iso_background {
