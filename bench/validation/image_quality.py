@@ -10,7 +10,7 @@ import phantoms
 import scenes
 from images import Volume
 
-# The standard's 20 min are 120 parts; so many are simulated. Each is a file of its own, so that a run that was stopped goes on.
+# The standard's 20 min are 120 parts; so many are simulated.
 PART_S, PARTS, STANDARD_S = 10, 36, 1200
 # The resolution is the scanner's own, as for the mice: at a radius of 7 mm three quarters of the lines pass a point at 0.55 mm rms, the rest at 1.5 mm. 192
 # updates as there, since cold chambers empty slowly; subsets of 1/32 of these counts hold more than those of the mice.
@@ -45,8 +45,7 @@ def report(image, true):
 
 def scan_in_parts(program):
     count = max(1, round(PARTS * program.share))
-    return program.join("image-quality", [phantoms.simulate(program, f"image-quality-{n}", scenes.image_quality(PART_S, seed=100 + n, wait_s=n * PART_S))
-                                          for n in range(count)])
+    return phantoms.simulate_parts(program, "image-quality", [scenes.image_quality(PART_S, seed=100 + n, wait_s=n * PART_S) for n in range(count)])
 
 
 def run(program):

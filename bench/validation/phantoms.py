@@ -37,6 +37,12 @@ def simulate(program, name, scene, without=()):
     return program.simulate(name, scene)
 
 
+def simulate_parts(program, name, parts):
+    """One scan of scenes that follow one another: each is a file of its own, so that a run that was stopped goes on."""
+    made = [simulate(program, f"{name}-{n}", scene) for n, scene in enumerate(parts)]
+    return program.join(name, made) if len(made) > 1 else made[0]
+
+
 def corrections(program, scan, without=()):
     """The options of recon that correct for what the simulated scanner does, as far as this build has them."""
     nuclide = scan.truth["nuclide"]
