@@ -19,9 +19,8 @@ static const struct argp_option options[] = {
      "organ",
      2},
     {"structured-report", KEY_REPORT, NULL, 0,
-     "The uptake of each organ (volume, mass, Bq/mL, %ID, %ID/g with its interval, SUVbw) as a DICOM structured "
-     "report, "
-     "TID 1500",
+     "The uptake of each organ (volume, mass, Bq, Bq/mL, %ID, %ID/g, SUVbw and their uncertainties) as a DICOM "
+     "structured report, TID 1500",
      2},
     {"parametric-map", KEY_MAP, "percent|suv", OPTION_ARG_OPTIONAL,
      "The volume in floats, in %ID/g [percent] or SUVbw, as a DICOM parametric map", 2},

@@ -60,10 +60,12 @@ static const struct argp argp = {
     .options = option_table,
     .parser = parse_option,
     .args_doc = "VOLUME.nii.gz",
-    .doc = "Turns a volume in Bq/mL into uptake per organ: %ID, %ID/g with its 95 % interval, SUVbw.\v"
-	   "All activities are decay-corrected to the moment of injection. Example:\n\n"
-	   "  isotrace quant M01.nii.gz --organs M01_organs.nii.gz --organ-table organs.csv --dose M01_dose.yaml "
-	   "-o results/M01 --group bare\n",
+    .doc =
+	"Turns a volume in Bq/mL into uptake per organ: %ID, %ID/g with its 95 % interval, SUVbw; the files have the "
+	"standard uncertainties of all of them.\v"
+	"All activities are decay-corrected to the moment of injection. Example:\n\n"
+	"  isotrace quant M01.nii.gz --organs M01_organs.nii.gz --organ-table organs.csv --dose M01_dose.yaml "
+	"-o results/M01 --group bare\n",
 };
 
 static json_t *input_json(const char *role, const char *path)

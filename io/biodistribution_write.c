@@ -46,6 +46,14 @@ static const struct {
     {"degrees_of_freedom", offsetof(iso_uptake, degrees_of_freedom)},
     {"u_volume_percent_id", offsetof(iso_uptake, u_volume_percent_id)},
     {"u_total_percent_id", offsetof(iso_uptake, u_total_percent_id)},
+    {"u_volume_concentration", offsetof(iso_uptake, u_volume_concentration)},
+    {"u_half_life_activity", offsetof(iso_uptake, u_half_life_activity)},
+    {"u_body_mass", offsetof(iso_uptake, u_body_mass)},
+    {"u_total_volume", offsetof(iso_uptake, u_total_volume)},
+    {"u_total_mass", offsetof(iso_uptake, u_total_mass)},
+    {"u_total_activity", offsetof(iso_uptake, u_total_activity)},
+    {"u_total_concentration", offsetof(iso_uptake, u_total_concentration)},
+    {"u_total_suv_bw", offsetof(iso_uptake, u_total_suv_bw)},
 };
 
 static double number_of(const iso_uptake *row, size_t column)
@@ -265,7 +273,8 @@ static json_t *units_json(void)
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "activities",
 			 "Bq, decay-corrected to the injection (decay_corrected_to)", "percent_id",
 			 "% of the net injected activity", "percent_id_per_g", "%ID/g; _low and _high: 95 % interval",
-			 "suv_bw", "g/mL", "u_*", "relative standard uncertainty (k = 1) of %ID/g; null: not known",
+			 "suv_bw", "g/mL", "u_*",
+			 "relative standard uncertainty (k = 1), of %ID/g or of what the name ends in; null: not known",
 			 "time_h", "h from the injection to the middle of the frame");
 }
 

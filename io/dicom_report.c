@@ -162,6 +162,18 @@ static void put_percent_id_per_g(iso_dcm *dcm, const iso_uptake *row, const iso_
 	put_number(dcm, OWN("IT015", "Degrees of freedom of IT013"), row->degrees_of_freedom, ONE, NULL, NULL);
 }
 
+static void put_uncertainties(iso_dcm *dcm, const iso_uptake *row)
+{
+	put_number(dcm, OWN("IT014", "Relative standard uncertainty of IT002"), row->u_total_percent_id, ONE, NULL,
+		   NULL);
+	put_number(dcm, OWN("IT018", "Relative standard uncertainty of Volume"), row->u_total_volume, ONE, NULL, NULL);
+	put_number(dcm, OWN("IT019", "Relative standard uncertainty of Mass"), row->u_total_mass, ONE, NULL, NULL);
+	put_number(dcm, OWN("IT020", "Relative standard uncertainty of IT006"), row->u_total_activity, ONE, NULL, NULL);
+	put_number(dcm, OWN("IT021", "Relative standard uncertainty of IT003"), row->u_total_concentration, ONE, NULL,
+		   NULL);
+	put_number(dcm, OWN("IT022", "Relative standard uncertainty of SUVbw"), row->u_total_suv_bw, ONE, NULL, NULL);
+}
+
 static void put_numbers(iso_dcm *dcm, const iso_uptake *row)
 {
 	const iso_code corrected = OWN("IT100", "Decay-corrected to the injection"), mean = MEAN;
@@ -175,11 +187,10 @@ static void put_numbers(iso_dcm *dcm, const iso_uptake *row)
 	put_number(dcm, OWN("IT003", "Activity concentration"), row->concentration_bq_per_ml,
 		   UCUM("Bq/ml", "Becquerels/milliliter"), &corrected, &mean);
 	put_number(dcm, OWN("IT002", "Percent injected activity"), row->percent_id, PERCENT, &corrected, NULL);
-	put_number(dcm, OWN("IT014", "Relative standard uncertainty of IT002"), row->u_total_percent_id, ONE, NULL,
-		   NULL);
 	put_percent_id_per_g(dcm, row, &corrected, &mean);
 	put_number(dcm, DCM("126401", "SUVbw"), row->suv_bw,
 		   UCUM("g/ml{SUVbw}", "Standardized Uptake Value body weight"), &suv, &mean);
+	put_uncertainties(dcm, row);
 }
 
 /* --- groups ------------------------------------------------------------------------------------------------------------ */
@@ -305,9 +316,11 @@ static void make_uid(const report *r, char uid[65])
 	for (size_t i = 0; i < t->frames * t->organs; i++) {
 		const iso_uptake *row = &t->row[i];
 		const double numbers[] = {
-		    row->volume_ml,  row->mass_g,           row->activity_bq,          row->concentration_bq_per_ml,
-		    row->percent_id, row->percent_id_per_g, row->percent_id_per_g_low, row->percent_id_per_g_high,
-		    row->suv_bw,     row->u_total,          row->u_total_percent_id,   row->degrees_of_freedom};
+		    row->volume_ml,      row->mass_g,           row->activity_bq,          row->concentration_bq_per_ml,
+		    row->percent_id,     row->percent_id_per_g, row->percent_id_per_g_low, row->percent_id_per_g_high,
+		    row->suv_bw,         row->u_total,          row->u_total_percent_id,   row->degrees_of_freedom,
+		    row->u_total_volume, row->u_total_mass,     row->u_total_activity,     row->u_total_concentration,
+		    row->u_total_suv_bw};
 		iso_hash_text(&hash, row->organ);
 		iso_hash_text(&hash, row->mass_source);
 		for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) iso_hash_double(&hash, numbers[n]);

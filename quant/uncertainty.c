@@ -66,6 +66,15 @@ void iso_uptake_total(iso_uptake *uptake, double counting_dof)
 	const double shared = iso_quadrature(common, sizeof common / sizeof *common);
 	uptake->u_total_percent_id = iso_quadrature((double[]){shared, uptake->u_volume_percent_id}, 2);
 	uptake->u_total = iso_quadrature((double[]){shared, uptake->u_volume, uptake->u_density, uptake->u_mass}, 4);
+	uptake->u_total_suv_bw =
+	    isnan(uptake->suv_bw)
+		? (double)NAN
+		: iso_quadrature((double[]){shared, uptake->u_volume_concentration, uptake->u_body_mass}, 3);
+	const double undosed[] = {uptake->u_counting, uptake->u_calibration, uptake->u_half_life_activity,
+				  uptake->u_branching};
+	const double measured = iso_quadrature(undosed, sizeof undosed / sizeof *undosed);
+	uptake->u_total_activity = iso_quadrature((double[]){measured, uptake->u_volume_percent_id}, 2);
+	uptake->u_total_concentration = iso_quadrature((double[]){measured, uptake->u_volume_concentration}, 2);
 	uptake->degrees_of_freedom = (double)INFINITY;
 	if (uptake->u_counting > 0)
 		uptake->degrees_of_freedom = counting_dof * pow(uptake->u_total / uptake->u_counting, 4);

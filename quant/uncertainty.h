@@ -20,8 +20,8 @@ double iso_volume_uncertainty(const iso_organs *organs, size_t organ);
 /* Quadrature over those of the n components that are known (not NAN); NAN when none is. */
 double iso_quadrature(const double *components, size_t n);
 
-/* Fills u_total, degrees_of_freedom, u_total_percent_id and the 95 % interval of %ID/g from the components. counting_dof: of
- * u_counting; the others count as well known. */
+/* Fills u_total, degrees_of_freedom, the totals of %ID, activity, concentration and SUVbw, and the 95 % interval of %ID/g from the
+ * components. counting_dof: of u_counting; the others count as well known. */
 void iso_uptake_total(iso_uptake *uptake, double counting_dof);
 
 #endif

@@ -117,16 +117,17 @@ static double to_injection(const work *w, size_t frame)
 
 /* Relative uncertainty of %ID from that of the half-life. It acts twice, with the decay from assay to injection and from
  * injection to scan, in the same direction: so the derivative is taken of both together. The correction inside
- * the frame counts whoever made it, since it was made with the same half-life. */
-static double half_life_uncertainty(const work *w, size_t frame)
+ * the frame counts whoever made it, since it was made with the same half-life. Of the activity (dosed false): the second alone. */
+static double half_life_uncertainty(const work *w, size_t frame, bool dosed)
 {
 	const double step = 1e-4;
 	double value[2];
 	for (int side = 0; side < 2; side++) {
 		iso_nuclide shifted = *w->nuclide;
 		shifted.half_life_s *= side ? 1 + step : 1 - step;
-		double injected;
-		if (iso_dose_injected_bq(&w->out->dose, &shifted, &injected, NULL) != ISO_OK) return (double)NAN;
+		double injected = 1;
+		if (dosed && iso_dose_injected_bq(&w->out->dose, &shifted, &injected, NULL) != ISO_OK)
+			return (double)NAN;
 		value[side] = log(frame_to_injection(w, frame, shifted.half_life_s) / injected);
 	}
 	return fabs(value[1] - value[0]) / (2 * step) * w->nuclide->half_life_uncertainty_s / w->nuclide->half_life_s;
@@ -172,24 +173,30 @@ static void uncertainties(work *w, size_t frame, size_t organ, double sum, iso_u
 	row->u_counting = iso_relative_error_of_mean(w->replicates + organ * n, n, sum);
 	row->u_calibration = w->volume->calibration_uncertainty;
 	row->u_injected = w->out->injected_relative_uncertainty;
-	row->u_half_life = half_life_uncertainty(w, frame);
+	row->u_half_life = half_life_uncertainty(w, frame, true);
+	row->u_half_life_activity = half_life_uncertainty(w, frame, false);
 	row->u_branching = branching_uncertainty(w);
+	row->u_body_mass = w->out->dose.body_mass_uncertainty_g / w->out->dose.body_mass_g;
 
-	/* A boundary that is off by dV changes the activity by C_boundary dV, and the mass, where that is volume x
-	 * density, by rho dV: in the quotient the two partly cancel. */
+	/* A boundary that is off by dV changes the activity by C_boundary dV, the volume by dV, and the mass, where that is
+	 * volume x density, by rho dV: in the quotients the two partly cancel. */
 	const double mean = sum * iso_grid_voxel_ml(&w->volume->grid) / row->volume_ml;
 	const double ratio =
 	    iso_boundary_ratio(w->organs, organ, w->volume->voxels + frame * w->voxels, mean, w->fraction);
 	const double volume = iso_volume_uncertainty(w->organs, organ);
+	row->u_total_volume = volume;
 	row->u_volume_percent_id = fabs(ratio) * volume;
+	row->u_volume_concentration = fabs(ratio - 1) * volume;
 	if (isnan(what->mass_g)) {
-		row->u_volume = fabs(ratio - 1) * volume;
+		row->u_volume = row->u_volume_concentration;
 		row->u_density = what->density_uncertainty_g_per_ml / what->density_g_per_ml;
 		row->u_mass = 0;
+		row->u_total_mass = hypot(volume, row->u_density); /* NAN as the density's */
 	} else {
 		row->u_volume = row->u_volume_percent_id;
 		row->u_density = 0;
 		row->u_mass = what->mass_uncertainty_g / what->mass_g;
+		row->u_total_mass = row->u_mass;
 	}
 	iso_uptake_total(row, (double)n - 1);
 }
@@ -238,7 +245,7 @@ static iso_status balance(work *w, size_t frame, iso_error *err)
 		w->replicates[r] = volume_sum(replicate(w, r, frame), w->voxels);
 	const double components[] = {iso_relative_error_of_mean(w->replicates, w->volume->replicates, sum),
 				     w->volume->calibration_uncertainty, w->out->injected_relative_uncertainty,
-				     half_life_uncertainty(w, frame), branching_uncertainty(w)};
+				     half_life_uncertainty(w, frame, true), branching_uncertainty(w)};
 	w->out->recovered_percent_id[frame] = recovered;
 	/* Counting a whole body is precise: without these two, what is left would pass for an exact measurement. */
 	const bool known = !isnan(components[1]) && !isnan(components[2]);
@@ -283,15 +290,18 @@ static void name_missing(iso_biodistribution *out)
 					    "weighed mass",
 					    "injected activity",
 					    "half-life",
-					    "branching fraction"};
+					    "branching fraction",
+					    "body mass (of SUVbw)"};
 	char text[200];
 	size_t used = 0;
 	for (size_t c = 0; c < sizeof names / sizeof *names; c++) {
 		bool missing = false;
 		for (size_t i = 0; i < out->frames * out->organs; i++) {
 			const iso_uptake *u = &out->row[i];
-			const double component[] = {u->u_counting, u->u_calibration, u->u_volume,    u->u_density,
-						    u->u_mass,     u->u_injected,    u->u_half_life, u->u_branching};
+			const double component[] = {
+			    u->u_counting,  u->u_calibration, u->u_volume,
+			    u->u_density,   u->u_mass,        u->u_injected,
+			    u->u_half_life, u->u_branching,   isnan(u->suv_bw) ? 0 : u->u_body_mass};
 			missing = missing || isnan(component[c]);
 		}
 		if (missing && used < sizeof text)

@@ -26,8 +26,15 @@ typedef struct iso_uptake {
 	/* Of %ID/g. A component that does not enter (the density of a weighed organ) is 0. */
 	double u_counting, u_calibration, u_volume, u_density, u_mass, u_injected, u_half_life, u_branching, u_total;
 	double degrees_of_freedom; /* effective, Welch-Satterthwaite; INFINITY when no component has few */
-	/* Of %ID, activity: the volume enters with another weight, the mass not at all; the rest as above. */
+	/* Of %ID: the volume enters with another weight, the mass not at all; the rest as above. */
 	double u_volume_percent_id, u_total_percent_id;
+	/* Of the other numbers. The concentration is of the labels' volume, whatever the mass is; it and the activity do not
+	 * know the dose, and so the half-life acts on them with less than on %ID; SUVbw has the dose and the body mass too. */
+	double u_volume_concentration, u_half_life_activity, u_body_mass;
+	double u_total_volume,
+	    u_total_mass; /* nothing but the boundary and the density, or the balance: NAN when one is not known */
+	double u_total_activity, u_total_concentration;
+	double u_total_suv_bw; /* NAN when the body mass is not known */
 } iso_uptake;
 
 /* The biodistribution of one subject, one row per frame and organ: row[f * organs + o]. */

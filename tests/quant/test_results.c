@@ -92,7 +92,27 @@ static void table_reads_back(void)
 					       "percent_id_per_g",
 					       "percent_id_per_g_low",
 					       "percent_id_per_g_high",
-					       "suv_bw"};
+					       "suv_bw",
+					       "u_counting",
+					       "u_calibration",
+					       "u_volume",
+					       "u_density",
+					       "u_mass",
+					       "u_injected",
+					       "u_half_life",
+					       "u_branching",
+					       "u_total",
+					       "degrees_of_freedom",
+					       "u_volume_percent_id",
+					       "u_total_percent_id",
+					       "u_volume_concentration",
+					       "u_half_life_activity",
+					       "u_body_mass",
+					       "u_total_volume",
+					       "u_total_mass",
+					       "u_total_activity",
+					       "u_total_concentration",
+					       "u_total_suv_bw"};
 	iso_biodistribution *both[2] = {example("M01"), example("M02")};
 	iso_csv *csv;
 	iso_error err;

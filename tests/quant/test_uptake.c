@@ -130,6 +130,7 @@ static void by_hand(void)
 	ISO_ASSERT_NEAR(result->row[0].percent_id_per_g, 10.8, 1e-9);
 	CU_ASSERT_STRING_EQUAL(result->row[0].mass_source, "entered");
 	ISO_ASSERT_NEAR(result->row[0].u_mass, 0.01, 1e-12);
+	ISO_ASSERT_NEAR(result->row[0].u_total_mass, 0.01, 1e-12);
 	CU_ASSERT_EQUAL(result->row[0].u_density, 0);
 	iso_biodistribution_free(result);
 	iso_organs_free(organs);
@@ -151,6 +152,8 @@ static void components_by_hand(void)
 		 * for the middle of the frame is not quite the mean of its decays). */
 		dose.before.utc_s -= 7200;
 		dose.relative_uncertainty = 0.02;
+		dose.body_mass_g = 20;
+		dose.body_mass_uncertainty_g = 0.8;
 		iso_biodistribution *result;
 		iso_error err;
 		ISO_ASSERT_OK(iso_quantify(volume, organs, &dose, NULL, NULL, &result, &err), err);
@@ -168,6 +171,18 @@ static void components_by_hand(void)
 		const double common = 0.03 * 0.03 + 0.02 * 0.02 + half_life * half_life + pow(0.15 / 17.52, 2);
 		ISO_ASSERT_NEAR(row->u_total, sqrt(common + 1e-4 + pow(cold ? 0.5 * shell : 0, 2)), 1e-7);
 		ISO_ASSERT_NEAR(row->u_total_percent_id, sqrt(common + pow(cold ? 0.5 * shell : shell, 2)), 1e-7);
+		/* The other numbers: no dose in activity and concentration, whose half-life acts over the 10 h and half of the
+		 * frame alone; the volume has the shell, the mass 1 % of density besides. */
+		const double later = half_life * (36000 + 300) / (43200 + 300);
+		const double undosed = 0.03 * 0.03 + later * later + pow(0.15 / 17.52, 2);
+		ISO_ASSERT_NEAR(row->u_half_life_activity, later, 1e-3 * later);
+		ISO_ASSERT_NEAR(row->u_volume_concentration, cold ? 0.5 * shell : 0, 1e-9);
+		ISO_ASSERT_NEAR(row->u_body_mass, 0.04, 1e-12);
+		ISO_ASSERT_NEAR(row->u_total_volume, shell, 1e-12);
+		ISO_ASSERT_NEAR(row->u_total_mass, sqrt(shell * shell + 1e-4), 1e-12);
+		ISO_ASSERT_NEAR(row->u_total_activity, sqrt(undosed + pow(cold ? 0.5 * shell : shell, 2)), 1e-7);
+		ISO_ASSERT_NEAR(row->u_total_concentration, sqrt(undosed + pow(cold ? 0.5 * shell : 0, 2)), 1e-7);
+		ISO_ASSERT_NEAR(row->u_total_suv_bw, sqrt(common + 0.04 * 0.04 + pow(cold ? 0.5 * shell : 0, 2)), 1e-7);
 		/* No component with few degrees of freedom: the normal distribution's 1.959964. */
 		CU_ASSERT(isinf(row->degrees_of_freedom));
 		ISO_ASSERT_NEAR(row->percent_id_per_g_high / row->percent_id_per_g, 1 + 1.959964 * row->u_total, 1e-7);
