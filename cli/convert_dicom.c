@@ -73,6 +73,7 @@ static json_t *volume_result(const cli_dicom_request *r, const iso_volume *v, co
 	json_object_set_new(o, "series_uid", cli_text_or_null(f->series_uid));
 	json_object_set_new(o, "files", json_integer((json_int_t)f->files));
 	json_object_set_new(o, "frames", json_integer((json_int_t)v->frames));
+	if (v->gating.gates) json_object_set_new(o, "gates", json_integer((json_int_t)v->gating.gates));
 	json_object_set_new(o, "units", json_string(iso_unit_text(v->unit)));
 	json_object_set_new(o, "nuclide", cli_text_or_null(a->nuclide));
 	json_object_set_new(o, "start", cli_text_or_null(iso_time_text(a->start_utc_s, start)));

@@ -168,6 +168,7 @@ static json_t *series_facts(const iso_dicom_series *s)
 	json_object_set_new(o, "modality", cli_text_or_null(s->modality));
 	json_object_set_new(o, "description", cli_text_or_null(s->description));
 	json_object_set_new(o, "files", json_integer((json_int_t)s->files));
+	json_object_set_new(o, "gates", s->gates ? json_integer((json_int_t)s->gates) : json_null());
 	json_object_set_new(o, "first_file", cli_text_or_null(s->first_file));
 	json_object_set_new(o, "patient", json_integer(s->patient));
 	json_object_set_new(o, "series_uid", cli_text_or_null(s->series_uid));
@@ -183,6 +184,7 @@ static void print_folder(const iso_dicom_folder *folder)
 		printf("\n%s, %s '%s', %zu file%s%s\n", iso_dicom_use_text(s->use), s->modality, s->description,
 		       s->files, s->files > 1 ? "s" : "", s->use == ISO_DICOM_NO_USE ? "" : ":");
 		if (folder->patients > 1) printf("  %-20s%u of %u\n", "patient", s->patient, folder->patients);
+		if (s->gates) printf("  %-20s%zu\n", "gates", s->gates);
 		printf("  %-20s%s\n  %-20s%s\n  %-20s%s\n", "use", iso_dicom_use_advice(s->use), "series UID",
 		       s->series_uid, "first file", s->first_file);
 	}

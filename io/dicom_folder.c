@@ -47,13 +47,25 @@ static iso_dicom_use use_of(const char *class_uid, const iso_dicom_item *set)
 	if (strcmp(class_uid, ISO_SEG_CLASS) == 0) return ISO_DICOM_SEGMENTATION;
 	if (strcmp(class_uid, ISO_RTSTRUCT_CLASS) == 0) return ISO_DICOM_STRUCTURES;
 	if (strcmp(class_uid, ISO_NM_CLASS) != 0) return ISO_DICOM_NO_USE;
-	/* values 3 of NM: RECON TOMO, TOMO; gated ones, whole-body and planar images have no use here */
-	if (strstr(types, "\\RECON TOMO\\") ||
+	/* values 3 of NM: RECON TOMO, RECON GATED TOMO, TOMO; gated projections, whole-body and planar images have no use here */
+	if (strstr(types, "\\RECON GATED TOMO") || strstr(types, "\\RECON TOMO\\") ||
 	    (strlen(types) > 11 && !strcmp(types + strlen(types) - 11, "\\RECON TOMO")))
 		return ISO_DICOM_NM_IMAGE;
 	return strstr(types, "\\TOMO\\") || (strlen(types) > 5 && !strcmp(types + strlen(types) - 5, "\\TOMO"))
 		   ? ISO_DICOM_NM_PROJECTIONS
 		   : ISO_DICOM_NO_USE;
+}
+
+/* Time slots of a gated image; 0 of any other. */
+static size_t gates_of(iso_dicom_use use, const iso_dicom_item *set)
+{
+	char type[128];
+	const bool pet = use == ISO_DICOM_PET;
+	if (!pet && use != ISO_DICOM_NM_IMAGE) return 0;
+	iso_dicom_text(set, pet ? 0x00541000 : 0x00080008, type, sizeof type);
+	if (pet ? strncmp(type, "GATED", 5) != 0 : !strstr(type, "\\RECON GATED TOMO")) return 0;
+	const double slots = iso_dicom_number(set, 0x00540071, 0);
+	return slots >= 1 && slots <= 65535 ? (size_t)slots : 0;
 }
 
 static void describe(const iso_dicom *file, const char *path, object *o)
@@ -63,6 +75,7 @@ static void describe(const iso_dicom *file, const char *path, object *o)
 	memset(o, 0, sizeof *o);
 	snprintf(s->class_uid, sizeof s->class_uid, "%s", iso_dicom_class(file));
 	s->use = use_of(s->class_uid, set);
+	s->gates = gates_of(s->use, set);
 	iso_dicom_text(set, 0x0020000e, s->series_uid, sizeof s->series_uid);
 	iso_dicom_text(set, 0x0020000d, s->study_uid, sizeof s->study_uid);
 	iso_dicom_text(set, 0x00200052, s->frame_of_reference_uid, sizeof s->frame_of_reference_uid);

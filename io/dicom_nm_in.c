@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * A reconstructed NM image (RECON TOMO) as a volume in Bq/mL. NM has no element for units and none for the moment of decay
+ * A reconstructed NM image (RECON TOMO, RECON GATED TOMO) as a volume in Bq/mL. NM has no element for units and none for the moment of decay
  * correction: the first must be in a real-world value mapping, the second comes from the user. */
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "core/error.h"
+#include "io/dicom_gating_in.h"
 #include "io/dicom_in.h"
 #include "io/dicom_time.h"
 #include "isotrace/time.h"
@@ -20,7 +21,9 @@ typedef struct nm {
 	iso_dicom_pixels pixels;
 	iso_grid grid;
 	bool reversed; /* slices run against the normal */
-	size_t *frame_of_slice;
+	size_t slices;
+	size_t *frame_of_slice; /* [images][slices], from 0 */
+	iso_gating gating;      /* no gates: one image */
 	double slope, intercept, first_stored, last_stored, duration_s, start_s, zone_s;
 	const iso_nuclide *nuclide;
 	double half_life_s;
@@ -50,25 +53,56 @@ static iso_status find_slices(nm *n, iso_error *err)
 	static const struct {
 		uint32_t tag;
 		const char *what;
-	} others[] = {{0x00540011, "energy windows"}, {0x00540021, "detectors"},  {0x00540031, "phases"},
-		      {0x00540061, "R-R intervals"},  {0x00540071, "time slots"}, {0x00540101, "time slices"}};
-	const size_t slices = n->pixels.frames;
-	for (size_t t = 0; t < sizeof others / sizeof *others; t++)
+	} others[] = {{0x00540011, "energy windows"}, {0x00540021, "detectors"},     {0x00540031, "phases"},
+		      {0x00540101, "time slices"},    {0x00540061, "R-R intervals"}, {0x00540071, "time slots"}};
+	/* of a gated image the last two are looked at in another place */
+	const size_t refused = sizeof others / sizeof *others - (n->gating.gates ? 2 : 0);
+	for (size_t t = 0; t < refused; t++)
 		if (iso_dicom_number(n->set, others[t].tag, 0) > 1)
 			return iso_fail(err, ISO_BAD_INPUT, n->path, "export them one by one",
 					"several %s in one image", others[t].what);
-	n->frame_of_slice = malloc(slices * sizeof *n->frame_of_slice);
-	if (!n->frame_of_slice) return iso_fail_memory(err, "an NM image", slices * sizeof *n->frame_of_slice);
-	for (size_t s = 0; s < slices; s++) n->frame_of_slice[s] = SIZE_MAX;
-	const size_t listed = iso_dicom_count(n->set, 0x00540080);
-	for (size_t f = 0; f < slices; f++) {
-		const double number = listed ? iso_dicom_number(n->set, 0x00540080, f) : (double)(f + 1);
-		const bool good = number >= 1 && number <= (double)slices;
-		if (!good || n->frame_of_slice[(size_t)number - 1] != SIZE_MAX)
+	const size_t frames = n->pixels.frames, images = n->gating.gates ? n->gating.gates : 1;
+	n->frame_of_slice = malloc(frames * sizeof *n->frame_of_slice);
+	if (!n->frame_of_slice) return iso_fail_memory(err, "an NM image", frames * sizeof *n->frame_of_slice);
+	for (size_t s = 0; s < frames; s++) n->frame_of_slice[s] = SIZE_MAX;
+	n->slices = frames / images;
+	const bool listed = n->gating.gates || iso_dicom_count(n->set, 0x00540080);
+	for (size_t f = 0; f < frames; f++) {
+		const double slice = listed ? iso_dicom_number(n->set, 0x00540080, f) : (double)(f + 1),
+			     slot = n->gating.gates ? iso_dicom_number(n->set, 0x00540070, f) : 1;
+		const bool good = slice >= 1 && slice <= (double)n->slices && slot >= 1 && slot <= (double)images;
+		size_t *to = n->frame_of_slice + (good ? ((size_t)slot - 1) * n->slices + (size_t)slice - 1 : 0);
+		if (!good || *to != SIZE_MAX)
 			return iso_fail(err, ISO_BAD_INPUT, n->path, "export the image again",
-					"Slice Vector (0054,0080) does not name each of %zu slices once", slices);
-		n->frame_of_slice[(size_t)number - 1] = f;
+					"Slice Vector (0054,0080)%s not name each of %zu slices%s once",
+					n->gating.gates ? " and Time Slot Vector (0054,0070) do" : " does", n->slices,
+					n->gating.gates ? " of each gate" : "");
+		*to = f;
 	}
+	return ISO_OK;
+}
+
+/* RECON GATED TOMO: the cycle, and as many slices of each gate. */
+static iso_status find_gating(nm *n, iso_dicom_in_facts *facts, iso_error *err)
+{
+	char types[128];
+	iso_dicom_text(n->set, 0x00080008, types, sizeof types);
+	if (!strstr(types, "\\RECON GATED TOMO")) return ISO_OK;
+	iso_status status = iso_gating_find_nm(n->set, n->path, facts, &n->gating, err);
+	if (status == ISO_OK) status = iso_gating_check_stated(&n->gating, n->duration_s, n->path, err);
+	if (status != ISO_OK) return status;
+	const double slices = iso_dicom_number(n->set, 0x00540081, 0);
+	const size_t gates = n->gating.gates, frames = n->pixels.frames;
+	if (frames % gates || (slices >= 1 && slices != (double)(frames / gates)))
+		return iso_fail(err, ISO_BAD_INPUT, n->path, "export the image again, with all slices of all gates",
+				"%zu frames (0028,0008) are not those of %zu time slots (0054,0071) of %g slices "
+				"(0054,0081)",
+				frames, gates, slices);
+	for (size_t f = 0; f < frames; f++)
+		if (!(iso_dicom_number(n->set, 0x00540060, f) == 1))
+			return iso_fail(err, ISO_BAD_INPUT, n->path, "export the image again",
+					"R-R Interval Vector (0054,0060) does not say 1 for each of %zu frames",
+					frames);
 	return ISO_OK;
 }
 
@@ -90,7 +124,7 @@ static iso_status find_grid(nm *n, iso_error *err)
 				"the NM image has no %s", missing);
 	g->size[0] = n->pixels.columns;
 	g->size[1] = n->pixels.rows;
-	g->size[2] = n->pixels.frames;
+	g->size[2] = n->slices;
 	g->voxel_mm[0] = spacing[1];
 	g->voxel_mm[1] = spacing[0];
 	g->voxel_mm[2] = fabs(step_mm);
@@ -119,6 +153,8 @@ static iso_status find_times(nm *n, const iso_dicom_in_options *options, iso_dic
 	const double view_s = iso_dicom_number(rotation, 0x00181242, 0) / 1000;
 	const double views = iso_dicom_number(rotation, 0x00540053, 0);
 	n->duration_s = view_s * views;
+	/* an element that the IOD does not know, and isotrace writes */
+	if (!(n->duration_s > 0)) n->duration_s = iso_dicom_number(n->set, 0x00189073, 0);
 	if (!(n->duration_s > 0)) {
 		n->duration_s = 0;
 		iso_dicom_warn(facts, "the NM image does not say how long the acquisition took");
@@ -191,9 +227,10 @@ static void state_facts(nm *n, iso_volume *v, iso_dicom_in_facts *facts)
 
 static iso_status fill(const nm *n, iso_volume *v, iso_error *err)
 {
-	const size_t plane = n->pixels.rows * n->pixels.columns, slices = n->pixels.frames;
-	for (size_t s = 0; s < slices; s++) {
-		const int32_t *stored = n->pixels.value + n->frame_of_slice[n->reversed ? slices - 1 - s : s] * plane;
+	const size_t plane = n->pixels.rows * n->pixels.columns, slices = n->slices;
+	for (size_t s = 0; s < n->pixels.frames; s++) {
+		const size_t k = s % slices, from = n->reversed ? s - k + slices - 1 - k : s;
+		const int32_t *stored = n->pixels.value + n->frame_of_slice[from] * plane;
 		for (size_t p = 0; p < plane; p++) {
 			if (stored[p] < n->first_stored || stored[p] > n->last_stored)
 				return iso_fail(err, ISO_BAD_INPUT, n->path, "export the image again",
@@ -205,8 +242,8 @@ static iso_status fill(const nm *n, iso_volume *v, iso_error *err)
 	return ISO_OK;
 }
 
-static iso_status make_volume(nm *n, const iso_dicom_in_options *options, iso_volume **out, iso_dicom_in_facts *facts,
-			      iso_error *err)
+/* All that the file says, but for the dose and the decay. */
+static iso_status look(nm *n, const iso_dicom_in_options *options, iso_dicom_in_facts *facts, iso_error *err)
 {
 	iso_status status = iso_dicom_open(n->path, &n->file, err);
 	if (status == ISO_OK && !n->file)
@@ -221,13 +258,26 @@ static iso_status make_volume(nm *n, const iso_dicom_in_options *options, iso_vo
 				  "the file does not say which nuclide was used (0054,0300)");
 	if (status == ISO_OK) status = find_times(n, options, facts, err);
 	if (status == ISO_OK) status = iso_dicom_read_pixels(n->file, &n->pixels, err);
+	if (status == ISO_OK) status = find_gating(n, facts, err);
 	if (status == ISO_OK) status = find_slices(n, err);
 	if (status == ISO_OK) status = find_grid(n, err);
+	return status;
+}
+
+static iso_status make_volume(nm *n, const iso_dicom_in_options *options, iso_volume **out, iso_dicom_in_facts *facts,
+			      iso_error *err)
+{
+	iso_status status = look(n, options, facts, err);
 	if (status != ISO_OK) return status;
-	const iso_frame frame = {.start_s = 0, .duration_s = n->duration_s};
+	const size_t images = n->gating.gates ? n->gating.gates : 1;
+	iso_frame *frame = malloc(images * sizeof *frame);
+	if (!frame) return iso_fail_memory(err, "gates", images * sizeof *frame);
+	for (size_t f = 0; f < images; f++) frame[f] = (iso_frame){.start_s = 0, .duration_s = n->duration_s};
 	/* RadionuclideTotalDose counts MBq in NM, Bq in PET. */
 	iso_dicom_find_dose(n->set, n->start_s, n->half_life_s, 1e6, facts);
-	status = iso_volume_create(&n->grid, ISO_UNIT_BQ_PER_ML, 1, &frame, 0, out, err);
+	status = iso_volume_create(&n->grid, ISO_UNIT_BQ_PER_ML, images, frame, 0, out, err);
+	free(frame);
+	if (status == ISO_OK && n->gating.gates) status = iso_volume_set_gating(*out, &n->gating, n->path, err);
 	if (status == ISO_OK) status = state_decay(n, options, *out, err);
 	if (status == ISO_OK) status = fill(n, *out, err);
 	if (status == ISO_OK) state_facts(n, *out, facts);
@@ -241,6 +291,7 @@ iso_status iso_dicom_read_nm(const char *path, const iso_dicom_in_options *optio
 	const iso_status status = make_volume(&n, options, out, facts, err);
 	free(n.pixels.value);
 	free(n.frame_of_slice);
+	free(n.gating.gate);
 	iso_dicom_close(n.file);
 	return status;
 }

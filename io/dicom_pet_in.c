@@ -9,17 +9,20 @@
 
 #include "core/error.h"
 #include "core/note.h"
+#include "io/dicom_gating_in.h"
 #include "io/dicom_in.h"
 #include "io/dicom_stack.h"
 #include "io/dicom_time.h"
 #include "isotrace/time.h"
 
 /* Times are clock seconds. */
-enum { START_S, DURATION_S, FRAME_REFERENCE_S, DECAY_FACTOR, PHILIPS_BQML, PHILIPS_SUV };
+enum { START_S, DURATION_S, FRAME_REFERENCE_S, DECAY_FACTOR, PHILIPS_BQML, PHILIPS_SUV, TRIGGER_S, GATE_S };
 #define PHILIPS "Philips PET Private Group"
 #define GE      "GEMS_PETD_01"
 /* Slices of one frame begin together within the rounding of their clock. */
 #define SAME_TIME_S 1.5
+/* Images of one gate have the same times, but for their last digits. */
+#define SAME_GATE_S 1e-3
 
 typedef enum correction { CORRECTED_TO_START, CORRECTED_TO_INJECTION, NOT_CORRECTED } correction;
 
@@ -33,10 +36,11 @@ typedef struct pet {
 	correction correction;
 	const iso_nuclide *nuclide;
 	double half_life_s, zone_s, first_s, reference_s;
-	size_t frames, slices;
-	iso_frame *frame; /* [frames], from first_s */
-	double scale;     /* of all images, beside their own slopes */
-	char scaled[96];  /* how they came to Bq/mL */
+	size_t frames, slices; /* frames: or gates */
+	iso_frame *frame;      /* [frames], from first_s */
+	iso_gating gating;     /* no gates: frames in time */
+	double scale;          /* of all images, beside their own slopes */
+	char scaled[96];       /* how they came to Bq/mL */
 	iso_dicom_in_facts *facts;
 } pet;
 
@@ -49,18 +53,28 @@ static double acquisition_clock(const iso_dicom_item *set)
 	return clock_s;
 }
 
+static bool is_gated(const iso_dicom_item *set)
+{
+	char type[64];
+	return iso_dicom_text(set, 0x00541000, type, sizeof type) && strncmp(type, "GATED", 5) == 0;
+}
+
 static iso_slice_kind choose(const iso_dicom *file, iso_slice *slice)
 {
 	const char *sop_class = iso_dicom_class(file);
 	if (strcmp(sop_class, "1.2.840.10008.5.1.4.1.1.130") == 0) return ISO_SLICE_ENHANCED;
 	if (strcmp(sop_class, ISO_PET_CLASS) != 0) return ISO_SLICE_OTHER;
 	const iso_dicom_item *set = iso_dicom_root(file);
-	slice->fact[START_S] = slice->time_s = acquisition_clock(set);
+	slice->fact[START_S] = acquisition_clock(set);
 	slice->fact[DURATION_S] = iso_dicom_number(set, 0x00181242, 0) / 1000;
 	slice->fact[FRAME_REFERENCE_S] = iso_dicom_number(set, 0x00541300, 0) / 1000;
 	slice->fact[DECAY_FACTOR] = iso_dicom_number(set, 0x00541321, 0);
 	slice->fact[PHILIPS_BQML] = iso_dicom_private_number(set, 0x70530009, PHILIPS);
 	slice->fact[PHILIPS_SUV] = iso_dicom_private_number(set, 0x70530000, PHILIPS);
+	slice->fact[TRIGGER_S] = iso_dicom_number(set, 0x00181060, 0) / 1000;
+	slice->fact[GATE_S] = iso_dicom_number(set, 0x00181063, 0) / 1000;
+	/* the gates of a scan are all of its time */
+	slice->time_s = slice->fact[is_gated(set) ? TRIGGER_S : START_S];
 	return ISO_SLICE_WANTED;
 }
 
@@ -82,9 +96,10 @@ static iso_status read_head(pet *p, const iso_dicom_in_options *options, iso_err
 	iso_dicom_text(p->set, 0x00541102, p->decay, sizeof p->decay);
 	iso_dicom_text(p->set, 0x00280051, p->corrected, sizeof p->corrected);
 	iso_dicom_text(p->set, 0x00541000, p->type, sizeof p->type);
-	if (strncmp(p->type, "GATED", 5) == 0)
-		return iso_fail(err, ISO_BAD_INPUT, path, "give the static series of the scan",
-				"gated images are not read");
+	if (is_gated(p->set)) {
+		status = iso_gating_find_cycle(p->set, p->set, p->set, path, p->facts, &p->gating, err);
+		if (status != ISO_OK) return status;
+	}
 	if (strcmp(p->decay, "START") == 0)
 		p->correction = CORRECTED_TO_START;
 	else if (strcmp(p->decay, "ADMIN") == 0)
@@ -123,6 +138,15 @@ static iso_status check_times(pet *p, iso_error *err)
 		if (isfinite(fact[DECAY_FACTOR]) && !(fact[DECAY_FACTOR] > 0))
 			return iso_fail(err, ISO_BAD_INPUT, slice->path, "export the series again from where it came",
 					"Decay Factor (0054,1321) is %g", fact[DECAY_FACTOR]);
+		/* the chooser took what orders the image from its own Series Type */
+		const double order_s = fact[p->gating.gates ? TRIGGER_S : START_S];
+		if (slice->time_s != order_s && !(isnan(slice->time_s) && isnan(order_s)))
+			return iso_fail(
+			    err, ISO_BAD_INPUT, slice->path, "separate the series into folders, or export it again",
+			    "Series Type (0054,1000) is GATED in some images of the series and not in others");
+		if (p->gating.gates && (isnan(fact[TRIGGER_S]) || isnan(fact[GATE_S])))
+			return iso_fail(err, ISO_BAD_INPUT, slice->path, "export the series again with its gates",
+					"the gated image has no Trigger Time (0018,1060) or no Frame Time (0018,1063)");
 		p->first_s = fmin(p->first_s, fact[START_S]);
 	}
 	return ISO_OK;
@@ -145,24 +169,29 @@ static iso_status count_frames(pet *p, iso_error *err)
 					"find the missing files, or remove what does not belong to the series",
 					"%zu images at this place and %zu at the first one", next - first, p->frames);
 		for (size_t n = first + 1; n < next; n++)
-			if (slice[n].fact[START_S] - slice[n - 1].fact[START_S] < 1e-3)
+			if (slice[n].time_s - slice[n - 1].time_s < SAME_GATE_S)
 				return iso_fail(err, ISO_BAD_INPUT, slice[n].path,
 						"remove one of them, or separate the two reconstructions into folders",
 						"it lies at the same place and time as %s", slice[n - 1].path);
 	}
-	if (p->frames > 1 && strncmp(p->type, "DYNAMIC", 7) != 0)
+	if (p->frames > 1 && !p->gating.gates && strncmp(p->type, "DYNAMIC", 7) != 0)
 		return iso_fail(err, ISO_BAD_INPUT, p->path, "separate the acquisitions into folders",
 				"several images at one place, but Series Type (0054,1000) is '%s' and not DYNAMIC",
 				p->type);
 	return ISO_OK;
 }
 
-/* The slices of a frame must have been taken together, but for the beds of a whole-body scan. */
+/* The images of a frame, or those of all gates, must have been taken together, but for the beds of a whole-body scan. */
 static iso_status find_frame(pet *p, size_t f, iso_error *err)
 {
 	double start_s = (double)INFINITY, latest_s = -(double)INFINITY, shortest_s = (double)INFINITY, longest_s = 0;
-	for (size_t k = 0; k < p->slices; k++) {
-		const double *fact = p->stack.slice[f + k * p->frames].fact;
+	const size_t stride = p->gating.gates ? 1 : p->frames;
+	if (p->gating.gates && f) {
+		p->frame[f] = p->frame[0];
+		return ISO_OK;
+	}
+	for (size_t n = f; n < p->stack.count; n += stride) {
+		const double *fact = p->stack.slice[n].fact;
 		start_s = fmin(start_s, fact[START_S]);
 		latest_s = fmax(latest_s, fact[START_S]);
 		shortest_s = fmin(shortest_s, fact[DURATION_S]);
@@ -170,6 +199,11 @@ static iso_status find_frame(pet *p, size_t f, iso_error *err)
 	}
 	p->frame[f] = (iso_frame){.start_s = start_s - p->first_s, .duration_s = longest_s};
 	if (latest_s - start_s < SAME_TIME_S && longest_s - shortest_s < SAME_TIME_S) return ISO_OK;
+	if (p->gating.gates)
+		return iso_fail(err, ISO_BAD_INPUT, p->path, "give the gates of one scan and one bed",
+				"the images of the gates begin up to %.1f s apart (0008,0032), or last from %.1f to "
+				"%.1f s (0018,1242)",
+				latest_s - start_s, shortest_s, longest_s);
 	if (p->frames > 1 || p->correction == NOT_CORRECTED)
 		return iso_fail(err, ISO_BAD_INPUT, p->path,
 				"give one frame or bed alone, or a series that is decay-corrected",
@@ -181,13 +215,38 @@ static iso_status find_frame(pet *p, size_t f, iso_error *err)
 	return ISO_OK;
 }
 
+/* Each gate's times, in which all of its slices must agree. */
+static iso_status find_gates(pet *p, iso_error *err)
+{
+	const iso_slice *slice = p->stack.slice;
+	const char *path = slice[0].path;
+	if (p->frames != p->gating.gates)
+		return iso_fail(err, ISO_BAD_INPUT, path, "find the missing files",
+				"images of %zu gates are here, and Number of Time Slots (0054,0071) is %zu", p->frames,
+				p->gating.gates);
+	for (size_t n = 0; n < p->stack.count; n++) {
+		const iso_slice *first = slice + n % p->frames;
+		const double *fact = slice[n].fact;
+		if (fabs(fact[TRIGGER_S] - first->fact[TRIGGER_S]) > SAME_GATE_S ||
+		    fabs(fact[GATE_S] - first->fact[GATE_S]) > SAME_GATE_S)
+			return iso_fail(err, ISO_BAD_INPUT, slice[n].path,
+					"export the series again, with all slices of all its time slots",
+					"its gate begins %g ms after the trigger (0018,1060) and lasts %g ms "
+					"(0018,1063); that of %s begins at %g ms and lasts %g ms",
+					fact[TRIGGER_S] * 1000, fact[GATE_S] * 1000, first->path,
+					first->fact[TRIGGER_S] * 1000, first->fact[GATE_S] * 1000);
+		if (n < p->frames) p->gating.gate[n] = (iso_gate){fact[TRIGGER_S], fact[GATE_S], (double)NAN};
+	}
+	return iso_gating_check_stated(&p->gating, p->frame[0].duration_s, path, err);
+}
+
 static iso_status check_promised(const pet *p, iso_error *err)
 {
 	/* A missing end leaves no gap. The number counts one bed's slices where there are several. */
 	const double slices = iso_dicom_number(p->set, 0x00540081, 0), frames = iso_dicom_number(p->set, 0x00540101, 0);
 	const bool beds = strncmp(p->type, "WHOLE BODY", 10) == 0;
 	if ((!beds && slices >= 1 && slices != (double)p->slices) ||
-	    (p->frames > 1 && frames >= 1 && frames != (double)p->frames))
+	    (p->frames > 1 && !p->gating.gates && frames >= 1 && frames != (double)p->frames))
 		return iso_fail(
 		    err, ISO_BAD_INPUT, p->path, "find the missing files",
 		    "%zu slices of %zu frames are here, but the files promise %g (0054,0081) of %g (0054,0101)",
@@ -211,10 +270,11 @@ static iso_status find_frames(pet *p, iso_error *err)
 			    iso_fail(err, ISO_BAD_INPUT, p->stack.slice[f].path,
 				     "separate the acquisitions into folders", "the frames lie in different places");
 		if (status == ISO_OK) status = find_frame(p, f, err);
-		if (status == ISO_OK && f &&
+		if (status == ISO_OK && f && !p->gating.gates &&
 		    p->frame[f].start_s < p->frame[f - 1].start_s + p->frame[f - 1].duration_s - 0.5)
 			iso_dicom_warn(p->facts, "frames %zu and %zu overlap in time", f, f + 1);
 	}
+	if (status == ISO_OK && p->gating.gates) status = find_gates(p, err);
 	return status == ISO_OK ? check_promised(p, err) : status;
 }
 
@@ -308,7 +368,8 @@ static iso_status check_image(const pet *p, const iso_dicom_item *set, const cha
 	char units[20], decay[20];
 	iso_dicom_text(set, 0x00541001, units, sizeof units);
 	iso_dicom_text(set, 0x00541102, decay, sizeof decay);
-	if (strcmp(units, p->units) == 0 && strcmp(decay, p->decay) == 0) return ISO_OK;
+	if (strcmp(units, p->units) == 0 && strcmp(decay, p->decay) == 0)
+		return p->gating.gates ? iso_gating_check_same(set, path, p->set, p->stack.slice[0].path, err) : ISO_OK;
 	return iso_fail(err, ISO_BAD_INPUT, path, "export the series again from where it came",
 			"units or decay correction are %s, %s here and %s, %s in %s", units, decay, p->units, p->decay,
 			p->stack.slice[0].path);
@@ -415,6 +476,7 @@ static iso_status make_volume(pet *p, const iso_dicom_in_options *options, const
 	if (status == ISO_OK) status = find_scale(p, err);
 	if (status == ISO_OK)
 		status = iso_volume_create(&p->grid, ISO_UNIT_BQ_PER_ML, p->frames, p->frame, 0, out, err);
+	if (status == ISO_OK && p->gating.gates) status = iso_volume_set_gating(*out, &p->gating, p->path, err);
 	if (status == ISO_OK) status = read_images(p, *out, progress, err);
 	if (status == ISO_OK) state_facts(p, *out);
 	return status == ISO_OK ? iso_dicom_check(p->head, err) : status;
@@ -429,6 +491,7 @@ iso_status iso_dicom_read_pet(const char *path, const iso_dicom_in_options *opti
 		iso_note(progress, "PET: %zu files in %s are no slices of a PET series and were passed over",
 			 p.stack.no_dicom + p.stack.other, path);
 	free(p.frame);
+	free(p.gating.gate);
 	iso_dicom_close(p.head);
 	iso_stack_free(&p.stack);
 	return status;

@@ -16,7 +16,7 @@ typedef enum iso_dicom_use {
 	ISO_DICOM_NO_USE = 0,
 	ISO_DICOM_CT,             /* attenuation: --ct */
 	ISO_DICOM_PET,            /* a volume */
-	ISO_DICOM_NM_IMAGE,       /* a volume (RECON TOMO) */
+	ISO_DICOM_NM_IMAGE,       /* a volume (RECON TOMO, RECON GATED TOMO) */
 	ISO_DICOM_NM_PROJECTIONS, /* list-mode (TOMO) */
 	ISO_DICOM_SEGMENTATION,   /* organ labels */
 	ISO_DICOM_STRUCTURES,     /* organ labels, from the contours of an RT structure set */
@@ -34,6 +34,7 @@ typedef struct iso_dicom_series {
 	size_t files;
 	char first_file[512]; /* as it was found, cut when longer */
 	unsigned patient;     /* patients are numbered from 1 */
+	size_t gates;         /* time slots that a gated image promises; 0: not gated, or it does not say how many */
 } iso_dicom_series;
 typedef struct iso_dicom_folder {
 	size_t count;
@@ -68,10 +69,10 @@ typedef struct iso_dicom_in_facts {
 	size_t warning_count;
 } iso_dicom_in_facts;
 
-/* Reads an image of another program into a volume in Bq/mL: a PET series (static, whole-body or dynamic, one file per slice) or a
- * reconstructed NM image (RECON TOMO, one file), from a folder or a file. The rules are in docs/dicom-in.md. ISO_BAD_INPUT, naming
+/* Reads an image of another program into a volume in Bq/mL: a PET series (static, whole-body, dynamic or gated, one file per slice)
+ * or a reconstructed NM image (RECON TOMO, RECON GATED TOMO, one file), from a folder or a file. The rules are in docs/dicom-in.md. ISO_BAD_INPUT, naming
  * the file and the remedy: units that cannot be brought to Bq/mL, a decay correction to a moment that the file's own times
- * contradict, missing dates and zones, gated images, several series, gaps. facts and progress may be NULL. */
+ * contradict, missing dates and zones, gates without times, several R-R intervals, several series, gaps. facts and progress may be NULL. */
 iso_status iso_dicom_read_volume(const char *path, const iso_dicom_in_options *options, const iso_progress *progress,
 				 iso_volume **out, iso_dicom_in_facts *facts, iso_error *err);
 

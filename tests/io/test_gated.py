@@ -8,13 +8,8 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from volumes import CU64_HALF_LIFE_S, check_valid, isotrace, run, spect, write_dose, write_volume
-
-GATES = 4
-# a mouse's heart at 500 beats per minute
-GATING = {"trigger": "cardiac", "framing": "share", "cycle_s": 0.12, "shortest_cycle_s": 0.1, "longest_cycle_s": 0.15, "cycles": 4800,
-          "rejected_cycles": 200, "gates": [{"start_s": 0.03 * g, "duration_s": 0.03, "collected_s": 144.0} for g in range(GATES)]}
-SCAN = ((0, 600),) * GATES  # the decay's time is the scan's, whatever the gate
+from gated import GATES, GATING, dicom, write
+from volumes import CU64_HALF_LIFE_S, check_valid, isotrace, run, spect
 
 
 # The limits are required of a GATED series with rejected beats (PS3.3 C.8.9.4); dciodvfy's own condition looks for DYNAMIC (decision 052).
@@ -23,28 +18,6 @@ MISTAKEN = ["Error - Attribute present when condition unsatisfied (which may not
 # Required where the frames' pointer has the time slots; dciodvfy looks for that pointer in the item of the sequence, where it never is.
 MISTAKEN_NM = ["Error - Attribute present when condition unsatisfied (which may not be present otherwise) Type 2C Conditional "
                "Element=<TimeSlotInformationSequence> Module=<NMMultiGatedAcquisition>"]
-
-
-def write(folder, change=None, modality=None, **facts):
-    """Gate g holds (g + 1) kBq/mL."""
-    import numpy
-    voxels = numpy.arange(1, GATES + 1)[:, None, None, None] * numpy.full((GATES, 3, 4, 5), 1000.0)
-
-    def gated(sidecar):
-        sidecar["isotrace"]["gating"] = json.loads(json.dumps(GATING))
-        for more in (modality, change):
-            if more:
-                more(sidecar)
-    write_volume(folder + "/v.nii.gz", voxels, frames=SCAN, change=gated, **facts)
-    write_dose(folder + "/dose.yaml", nuclide=facts.get("nuclide", "Cu-64"))
-    return folder + "/v.nii.gz"
-
-
-def dicom(folder, *options):
-    import pydicom
-    isotrace("dicom", folder + "/v.nii.gz", "--dose", folder + "/dose.yaml", "--patient-id", "M01", "--species", "mouse", *options,
-             "-o", folder + "/out")
-    return [pydicom.dcmread(f) for f in sorted(glob.glob(folder + "/out/*.dcm"))]
 
 
 def test_refused(folder):

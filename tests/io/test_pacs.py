@@ -16,7 +16,8 @@ import urllib.request
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from peers import (Orthanc, Receiver, TlsFront, by_instance, certificate, free_port, listens, make_objects, make_series, pump, same_objects,
                    write_config)
-from volumes import ISOTRACE, Skip, find, isotrace, run
+import gated
+from volumes import ISOTRACE, START, Skip, find, isotrace, run, spect
 
 
 def fetched(folder):
@@ -286,6 +287,22 @@ def test_web_answers(folder):
         server.server_close()
 
 
+def same_gates(folder, sent, back, *options):
+    """As volumes, both are the same voxels, gates and times."""
+    import nibabel
+    import numpy
+    volumes = []
+    for number, path in enumerate((sent, back)):
+        name = f"{folder}/same{number}"
+        isotrace("convert", path, *options, "-o", name + ".nii.gz", "-q")
+        with open(name + ".json") as f:
+            facts = json.load(f)["isotrace"]
+        facts["reconstruction"].pop("input")  # the folder's name
+        volumes.append((facts, numpy.asarray(nibabel.load(name + ".nii.gz").dataobj)))
+    (one, before), (two, after) = volumes
+    assert one == two and len(one["gating"]["gates"]) == gated.GATES and numpy.array_equal(before, after)
+
+
 FETCH = """receivers:
   - {{name: get, aet: ORTHANC, host: 127.0.0.1, port: {port}}}
   - {{name: move, aet: ORTHANC, host: 127.0.0.1, port: {port}, fetch_by: c-move}}
@@ -300,8 +317,13 @@ def test_fetch(folder):
     ct = by_instance(make_objects(folder + "/ct", 4))
     scout = by_instance(make_objects(folder + "/scout", 1, series=2))
     make_objects(folder + "/other", 2, patient="M011", study="1.2.826.0.1.3680043.8.498.2")
+    os.mkdir(folder + "/gated")
+    gated.write(folder + "/gated")
+    gates = {"PT": by_instance(d.filename for d in gated.dicom(folder + "/gated", "--patient-id", "G1", out="PT"))}
+    gated.write(folder + "/gated", modality=spect, **gated.TC99M)
+    gates["NM"] = by_instance(d.filename for d in gated.dicom(folder + "/gated", "--patient-id", "G1", out="NM"))
     with Orthanc(folder, callback=free_port(), web=True) as orthanc:
-        for part in ("out", "ct", "scout", "other"):
+        for part in ("out", "ct", "scout", "other", "gated/PT", "gated/NM"):
             isotrace("send", folder + "/" + part, "--pacs", orthanc.address, "-q")
         config = write_config(folder + "/pacs.yaml", FETCH, port=orthanc.dicom, http=orthanc.http, callback=orthanc.callback)
         for way in ("get", "move", "web"):
@@ -320,6 +342,11 @@ def test_fetch(folder):
             _, err = fetch("--patient-id", "M01", "--modality", "NM", "-o", out + "-none", code=3)
             assert "no series" in err and not os.path.exists(out + "-none"), err
             fetch("--patient-id", "M0*", "-o", out + "-none", code=2)
+        for modality, objects in gates.items():
+            back = f"{folder}/gated/back{modality}"
+            isotrace("fetch", "--pacs", orthanc.address, "--patient-id", "G1", "--modality", modality, "-o", back, "-q")
+            same_objects(objects, fetched(back))
+            same_gates(folder, f"{folder}/gated/{modality}", back, *(("--decay-reference", START) if modality == "NM" else ()))
         isotrace("fetch", "--pacs", orthanc.address, "-o", folder + "/none", code=2)
         # over what it fetched before, but not over somebody's folder
         isotrace("fetch", "--pacs", orthanc.address, "--patient-id", "M01", "-o", folder + "/get", "-q")
