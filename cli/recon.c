@@ -10,6 +10,7 @@
 #include "cli/attenuation.h"
 #include "cli/cli.h"
 #include "cli/recon_detector.h"
+#include "cli/recon_gates.h"
 #include "cli/recon_grid.h"
 #include "cli/recon_report.h"
 #include "cli/recon_scatter.h"
@@ -154,6 +155,7 @@ typedef struct arguments {
 	double start_s; /* of the verb */
 	iso_error err;
 	cli_recon_detector detector;
+	cli_recon_gates gates;
 	/* read */
 	iso_events *events;
 	iso_image *mu_image;
@@ -248,6 +250,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &a->detector;
 		state->child_inputs[1] = &a->attenuation;
 		state->child_inputs[2] = &a->scatter;
+		state->child_inputs[3] = &a->gates;
 		return 0;
 	case 'o': a->output = arg; return 0;
 	case KEY_GRID:
@@ -299,6 +302,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static const struct argp_child children[] = {{&cli_recon_detector_argp, 0, NULL, 3},
 					     {&cli_attenuation_argp, 0, "Attenuation, instead of --mu:", 4},
 					     {&cli_scatter_argp, 0, NULL, 0},
+					     {&cli_recon_gates_argp, 0, NULL, 0},
 					     {0}};
 
 static const struct argp argp = {
@@ -312,7 +316,8 @@ static const struct argp argp = {
 	   "--uncalibrated. Examples:\n\n"
 	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --psf-fwhm 1.2\n"
 	   "  isotrace recon scan.l.hdr -o scan.nii.gz --uncalibrated --voxel 4 --algorithm mlem --iterations 10\n"
-	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --algorithm bsrem --beta 2 --iterations 50 --stop-change 1e-3\n"};
+	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --algorithm bsrem --beta 2 --iterations 50 --stop-change 1e-3\n"
+	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --gates 8 --triggers ecg.csv --trigger-kind cardiac\n"};
 
 static iso_status has_delayeds(iso_events *events, bool *found, iso_error *err)
 {
@@ -417,6 +422,8 @@ static iso_status prepare(arguments *a)
 		if (a->mu_source[0]) a->recon.mu_source = a->mu_source;
 	}
 	if (status == ISO_OK) status = cli_recon_detector_read(&a->detector, &a->err);
+	if (status == ISO_OK)
+		status = cli_recon_gates_read(&a->gates, iso_events_acquisition(a->events), &a->recon, &a->err);
 	if (status != ISO_OK) return status;
 	iso_export_note_warnings(a->events, a->recon.progress);
 	a->recon.grid = cli_choose_grid(&a->wish, iso_events_scanner(a->events));
@@ -518,6 +525,7 @@ int cli_recon(int argc, char **argv)
 	arguments a = {.recon = iso_recon_options_default(),
 		       .export = iso_export_options_default(),
 		       .attenuation = cli_attenuation_default(),
+		       .gates = cli_recon_gates_default(),
 		       .start_s = iso_clock_s()};
 	a.recon.replicates = 5;
 	a.recon.sensitivity_lines = 20000000;
@@ -527,6 +535,7 @@ int cli_recon(int argc, char **argv)
 	if (!cli_parse(&argp, argc, argv, &a)) return 2;
 	cli_keep(&a.err, a.scatter.err.status, &a.scatter.err);
 	cli_keep(&a.err, a.detector.err.status, &a.detector.err);
+	cli_keep(&a.err, a.gates.err.status, &a.gates.err);
 	if (a.err.status != ISO_OK) return cli_fail(&a.err);
 	if (!a.input) return cli_usage("recon", "name the list-mode to reconstruct");
 	if (!a.output) return cli_usage("recon", "say with -o FILE.nii.gz where to write");
@@ -538,6 +547,8 @@ int cli_recon(int argc, char **argv)
 		return cli_usage("recon", "--calibration contradicts --calibration-factor and --uncalibrated");
 	if (a.mu && cli_attenuation_wanted(&a.attenuation))
 		return cli_usage("recon", "--mu contradicts --ct and --mu-labels");
+	const char *contradiction = cli_recon_gates_contradiction(&a.gates, a.frames != NULL);
+	if (contradiction) return cli_usage("recon", "%s", contradiction);
 	if (cli_attenuation_check(&a.attenuation, &a.err) != ISO_OK) return cli_fail(&a.err);
 	if (!check_algorithm(&a)) return 2;
 	a.recon.progress = cli_progress(a.quiet || a.json);
@@ -548,6 +559,7 @@ int cli_recon(int argc, char **argv)
 	iso_events_close(a.events);
 	iso_image_free(a.mu_image);
 	cli_recon_detector_release(&a.detector);
+	cli_recon_gates_release(&a.gates);
 	free(a.frame);
 	return status == ISO_OK ? 0 : cli_fail(&a.err);
 }

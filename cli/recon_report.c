@@ -9,9 +9,9 @@ void cli_recon_print(const cli_recon_report *r, const iso_volume *v)
 	const iso_grid *g = &v->grid;
 	if (!r->json) {
 		if (!r->quiet)
-			printf("%s: %zu x %zu x %zu voxels, %zu frame%s, %s, %.0f prompts\n", r->output, g->size[0],
-			       g->size[1], g->size[2], v->frames, v->frames > 1 ? "s" : "", iso_unit_text(v->unit),
-			       v->facts.prompts);
+			printf("%s: %zu x %zu x %zu voxels, %zu %s%s, %s, %.0f prompts\n", r->output, g->size[0],
+			       g->size[1], g->size[2], v->frames, v->gating.gates ? "gate" : "frame",
+			       v->frames > 1 ? "s" : "", iso_unit_text(v->unit), v->facts.prompts);
 		return;
 	}
 	const iso_corrections *c = &v->corrections;

@@ -85,6 +85,13 @@ static void hash_options(iso_hash *hash, const iso_recon_options *o)
 		iso_hash_double(hash, o->frame[f].start_s);
 		iso_hash_double(hash, o->frame[f].duration_s);
 	}
+	for (size_t g = 0; o->gates && g < o->gates->gating.gates; g++) {
+		iso_hash_u64(hash, o->gates->first[g]);
+		for (size_t s = o->gates->first[g]; s < o->gates->first[g + 1]; s++) {
+			iso_hash_double(hash, o->gates->stretch[s].start_s);
+			iso_hash_double(hash, o->gates->stretch[s].duration_s);
+		}
+	}
 	if (o->nuclide) {
 		iso_hash_text(hash, o->nuclide->name);
 		iso_hash_double(hash, o->nuclide->half_life_s);

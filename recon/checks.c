@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "recon/correct/detector.h"
 #include "recon/filter.h"
+#include "recon/span.h"
 
 static iso_status check_numbers(const iso_recon_options *o, iso_error *err)
 {
@@ -129,6 +130,17 @@ static iso_status check_mu(const iso_image *mu, iso_error *err)
 
 static iso_status check_frames(const iso_recon_options *o, double duration_s, iso_error *err)
 {
+	if (o->gates) {
+		const iso_gate_plan *p = o->gates;
+		if (o->frame)
+			return iso_fail(err, ISO_BAD_USAGE, NULL, "reconstruct frames or gates", "gates of frames");
+		for (size_t s = 0; s < p->first[p->gating.gates]; s++)
+			if (!(p->stretch[s].start_s >= 0) || !(iso_part_end_s(p->stretch + s) <= duration_s + 2e-3))
+				return iso_fail(err, ISO_BAD_INPUT, NULL,
+						"give the triggers of this scan, from its start",
+						"a gate is collected from %g s on, in an acquisition of %g s",
+						p->stretch[s].start_s, duration_s);
+	}
 	if (!o->frame) {
 		if (duration_s > 0) return ISO_OK;
 		return iso_fail(err, ISO_BAD_INPUT, NULL, "state the frames, which say how long they are",

@@ -275,11 +275,26 @@ static iso_status check_elements(const filling *f, size_t begin, size_t end, uin
 	return ISO_OK;
 }
 
+/* Of the events from begin on keeps those of the gate, next to each other; their new end. at: the gate's part that comes next. */
+static size_t keep_gate(filling *f, size_t begin, size_t end, size_t *at)
+{
+	const iso_span gate = f->reader->frame.gate;
+	size_t kept = begin;
+	for (size_t n = begin; n < end; n++) {
+		/* events of a whole ms lie in it: half of it is far from both ends */
+		const double time_s = ((double)f->batch[n].time_ms + 0.5) / 1000;
+		while (*at < gate.parts && iso_part_end_s(gate.part + *at) <= time_s) ++*at;
+		if (*at < gate.parts && gate.part[*at].start_s <= time_s) f->batch[kept++] = f->batch[n];
+	}
+	return kept;
+}
+
 static iso_status read_events(filling *f, iso_error *err)
 {
 	iso_event_reader *reader = f->reader;
 	const iso_selected_frame *frame = &reader->frame;
 	uint64_t number = frame->first;
+	size_t at = 0;
 	iso_status status = iso_events_seek(f->plan->events, number, err);
 	while (status == ISO_OK) {
 		size_t count, begin = 0, end;
@@ -290,7 +305,8 @@ static iso_status read_events(filling *f, iso_error *err)
 		while (begin < count && f->batch[begin].time_ms < frame->start_ms) begin++;
 		for (end = begin; end < count && f->batch[end].time_ms < frame->end_ms;) end++;
 		status = check_elements(f, begin, end, number, err);
-		if (status == ISO_OK) status = take(f, begin, end, err);
+		if (status == ISO_OK)
+			status = take(f, begin, frame->gate.parts ? keep_gate(f, begin, end, &at) : end, err);
 		number += end;
 		atomic_store(&reader->number, number);
 		if (end < count) break;

@@ -9,6 +9,7 @@
 
 #include "isotrace/progress.h"
 #include "recon/line_block.h"
+#include "recon/span.h"
 
 /* Lines of a block at most. A constant, so that blocks, the order of sums and with them the bits of the result depend neither on
  * memory nor on threads. */
@@ -49,6 +50,7 @@ typedef struct iso_event_store_plan {
 typedef struct iso_selected_frame {
 	double start_ms, end_ms; /* start <= time < end */
 	uint64_t first;          /* no event before this number lies in the frame */
+	iso_span gate;           /* in these parts of the frame alone, in whole ms; no parts: in all of it */
 } iso_selected_frame;
 
 typedef struct iso_selection_counts {

@@ -56,6 +56,14 @@ typedef struct job {
 	iso_recon_times times;
 } job;
 
+/* When the events of image f, a frame or a gate, were counted. */
+static iso_span span_of(const job *j, const iso_frame *frame, size_t f)
+{
+	const iso_gate_plan *gates = j->options->gates;
+	if (!gates) return (iso_span){.part = frame, .parts = 1};
+	return (iso_span){.part = gates->stretch + gates->first[f], .parts = gates->first[f + 1] - gates->first[f]};
+}
+
 static bool has_background(const iso_recon_options *o)
 {
 	return o->randoms != ISO_RANDOMS_NONE || o->scatter != ISO_SCATTER_NONE;
@@ -97,7 +105,7 @@ static iso_status data_next(void *self, iso_data_block *block, iso_error *err)
 }
 
 /* Starts to read the frame's events. Without a frame table every event counts, the very last tick too. */
-static void begin_frame(const job *j, const iso_frame *frame)
+static void begin_frame(const job *j, const iso_frame *frame, size_t f)
 {
 	iso_selected_frame s = {.first = j->first, .start_ms = -(double)INFINITY, .end_ms = (double)INFINITY};
 	if (j->options->frame) {
@@ -105,6 +113,7 @@ static void begin_frame(const job *j, const iso_frame *frame)
 		s.start_ms = frame->start_s * 1000 - 1e-6;
 		s.end_ms = (frame->start_s + frame->duration_s) * 1000 - 1e-6;
 	}
+	if (j->options->gates) s.gate = span_of(j, frame, f);
 	iso_event_store_begin(j->store, &s);
 	iso_background_forget(j->background);
 }
@@ -213,7 +222,8 @@ static iso_status reconstruct_selection(job *j, uint64_t replicate, double scale
 	j->scale_s = scale_s;
 	j->work = j->worked + prompts * passes + lines_ahead(j, replicate, prompts);
 	iso_background_set_randoms(j->background, j->randoms.line_rates);
-	iso_status status = iso_element_randoms_find(&j->randoms, j->store, j->volume->frame + j->frame, j->part, err);
+	const iso_span span = span_of(j, j->volume->frame + j->frame, j->frame);
+	iso_status status = iso_element_randoms_find(&j->randoms, j->store, span, j->part, err);
 	if (status == ISO_OK) status = solve(j, prompts, voxels, err);
 	if (status == ISO_OK && j->solution.outside)
 		iso_note(
@@ -236,11 +246,18 @@ static iso_status finish(const job *j, iso_filter_plan *filter, double factor, f
 }
 
 /* Integral of the decay since the acquisition's start, or the plain duration: x is then an activity at the start, or the
- * frame's mean. */
-static double effective_s(const job *j, const iso_frame *frame)
+ * frame's mean. Of a gate, too, x is the mean over the frame: if its cycles are earlier ones than those of the whole scan, they decayed less. */
+static double effective_s(const job *j, const iso_frame *frame, size_t f)
 {
-	if (!j->options->nuclide || !j->options->decay_correction) return frame->duration_s;
-	return iso_decay_integral_s(j->options->nuclide->half_life_s, frame->start_s, frame->duration_s);
+	const iso_recon_options *o = j->options;
+	if (!o->gates && (!o->nuclide || !o->decay_correction)) return frame->duration_s;
+	const double half_life_s = o->nuclide ? o->nuclide->half_life_s : (double)INFINITY;
+	const iso_span span = span_of(j, frame, f);
+	double sum_s = 0;
+	for (size_t p = 0; p < span.parts; p++)
+		sum_s += iso_decay_integral_s(half_life_s, span.part[p].start_s, span.part[p].duration_s);
+	if (o->decay_correction && o->nuclide) return sum_s;
+	return sum_s * frame->duration_s / iso_decay_integral_s(half_life_s, frame->start_s, frame->duration_s);
 }
 
 /* The end of reading a frame, and what there is to say about it. */
@@ -260,7 +277,7 @@ static iso_status finish_reading(job *j, iso_error *err)
 	if (counts.prompts == 0) iso_note(j->options->progress, "%sno prompts: the image is 0", j->label);
 	j->result.prompts += (double)counts.prompts;
 	if (j->options->randoms == ISO_RANDOMS_DELAYED) j->result.delayeds += (double)counts.delayeds;
-	j->first = counts.end;
+	if (!j->options->gates) j->first = counts.end; /* gates lie between each other */
 	return ISO_OK;
 }
 
@@ -294,12 +311,12 @@ static iso_status make_sensitivity(job *j, iso_error *err)
 }
 
 /* Any frame but the first: the scanner's blocks may be busier or less busy than before. */
-static iso_status begin_other_frame(job *j, const iso_frame *frame, iso_error *err)
+static iso_status begin_other_frame(job *j, const iso_frame *frame, size_t f, iso_error *err)
 {
 	bool changed;
-	const iso_status status = iso_detector_set_frame(&j->detector, frame, &changed, err);
+	const iso_status status = iso_detector_set_frame(&j->detector, span_of(j, frame, f), &changed, err);
 	if (status != ISO_OK) return status;
-	begin_frame(j, frame);
+	begin_frame(j, frame, f);
 	return changed ? make_sensitivity(j, err) : ISO_OK;
 }
 
@@ -311,11 +328,13 @@ static iso_status reconstruct_frame(job *j, iso_volume *volume, size_t f, iso_fi
 	j->label[0] = '\0';
 	j->frame = f;
 	j->image = f * (1 + replicates);
-	if (volume->frames > 1) snprintf(j->label, sizeof j->label, "frame %zu of %zu, ", f + 1, volume->frames);
+	if (volume->frames > 1)
+		snprintf(j->label, sizeof j->label, "%s %zu of %zu, ", j->options->gates ? "gate" : "frame", f + 1,
+			 volume->frames);
 	/* the first one was begun in prepare */
-	iso_status status = f > 0 ? begin_other_frame(j, frame, err) : ISO_OK;
+	iso_status status = f > 0 ? begin_other_frame(j, frame, f, err) : ISO_OK;
 	if (status == ISO_OK) status = finish_reading(j, err);
-	const double scale_s = effective_s(j, frame) * j->detector.live;
+	const double scale_s = effective_s(j, frame, f) * j->detector.live;
 	j->part = 1;
 	if (status == ISO_OK)
 		status = reconstruct_selection(j, ISO_ALL_EVENTS, scale_s, volume->voxels + f * voxels, err);
@@ -396,7 +415,7 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 	const iso_recon_options *o = j->options;
 	bool changed;
 	iso_status status = iso_detector_create(j->events, o, &j->detector, err);
-	if (status == ISO_OK) status = iso_detector_set_frame(&j->detector, first_frame, &changed, err);
+	if (status == ISO_OK) status = iso_detector_set_frame(&j->detector, span_of(j, first_frame, 0), &changed, err);
 	if (status == ISO_OK) status = check_calibration(j, err);
 	if (status == ISO_OK && o->mu) status = iso_mu_map_align(o->mu, &j->aligned_mu, err);
 	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
@@ -421,7 +440,7 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 						    &j->randoms, err);
 	if (status == ISO_OK) status = create_store(j, err);
 	if (status != ISO_OK) return status;
-	begin_frame(j, first_frame);
+	begin_frame(j, first_frame, 0);
 	return make_sensitivity(j, err);
 }
 
@@ -429,16 +448,22 @@ static iso_status run(job *j, iso_volume **out, iso_error *err)
 {
 	const iso_recon_options *o = j->options;
 	const iso_frame whole = {.start_s = 0, .duration_s = j->acquisition->duration_s};
+	const size_t frames = o->frame ? o->frames : o->gates ? o->gates->gating.gates : 1;
 	iso_volume *volume = NULL;
 	iso_filter_plan *filter = NULL;
 	iso_result_compare_nuclide(&j->result);
-	iso_status status = prepare(j, o->frame ? o->frame : &whole, err);
+	/* a gate's frame is that of the acquisition (decision 052) */
+	iso_frame *frame = malloc(frames * sizeof *frame);
+	if (!frame) return iso_fail_memory(err, "frames", frames * sizeof *frame);
+	for (size_t f = 0; f < frames; f++) frame[f] = o->frame ? o->frame[f] : whole;
+	iso_status status = prepare(j, frame, err);
 	if (status == ISO_OK && o->post_filter.kind != ISO_FILTER_NONE)
 		status = iso_filter_plan_create(&o->post_filter, &o->grid, o->threads, &filter, err);
 	if (status == ISO_OK)
 		status = iso_volume_create(&o->grid, o->calibrate ? ISO_UNIT_BQ_PER_ML : ISO_UNIT_COUNTS_PER_S_MM,
-					   o->frame ? o->frames : 1, o->frame ? o->frame : &whole, o->replicates,
-					   &volume, err);
+					   frames, frame, o->replicates, &volume, err);
+	if (status == ISO_OK && o->gates) status = iso_volume_set_gating(volume, &o->gates->gating, NULL, err);
+	free(frame);
 	j->volume = volume;
 	for (size_t f = 0; status == ISO_OK && f < volume->frames; f++)
 		status = reconstruct_frame(j, volume, f, filter, err);

@@ -17,6 +17,7 @@
 #include "isotrace/events.h"
 #include "isotrace/exports.h"
 #include "isotrace/gantry.h"
+#include "isotrace/gates.h"
 #include "isotrace/gating.h"
 #include "isotrace/image.h"
 #include "isotrace/listmode.h"

@@ -4,6 +4,7 @@
 
 #include "isotrace/calibration.h"
 #include "isotrace/events.h"
+#include "isotrace/gates.h"
 #include "isotrace/normalisation.h"
 #include "isotrace/nuclide.h"
 #include "isotrace/progress.h"
@@ -115,6 +116,8 @@ typedef struct iso_recon_options {
 	const char *mu_source;  /* what mu was made of, for the volume's facts; NULL = not stated */
 	const iso_frame *frame; /* NULL: one frame over the whole acquisition */
 	size_t frames;
+	/* Instead of frames: an image of each gate, of the activity as the whole acquisition's has it. NULL: no gates. */
+	const iso_gate_plan *gates;
 	/* Decay and branching; NULL: the result is not decay-corrected (and cannot be calibrated). */
 	const iso_nuclide *nuclide;
 	bool decay_correction;   /* to the start of the acquisition */

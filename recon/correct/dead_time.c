@@ -36,21 +36,22 @@ typedef struct room {
 	double *sum;       /* [blocks] of weight x mean x live */
 } room;
 
-/* Integrals over the frame, weighed by the decay: of 1, and of the squared mean of the blocks' live fractions. */
+/* Integrals over the span, weighed by the decay: of 1, and of the squared mean of the blocks' live fractions. */
 typedef struct integrals {
 	double one, square;
 } integrals;
 
-static iso_status add_up(const iso_counted *counted, const iso_dead_time_law *dt, const iso_frame *frame, const room *r,
+static iso_status add_up(const iso_counted *counted, const iso_dead_time_law *dt, iso_span span, const room *r,
 			 integrals *sum, iso_error *err)
 {
 	const iso_scanner *scanner = counted->scanner;
 	const iso_singles *singles = counted->singles;
 	const uint32_t blocks = iso_scanner_blocks(scanner);
+	size_t at = 0;
 	for (size_t n = 0; n < singles->intervals; n++) {
-		const iso_interval_part part = iso_interval_in_frame(counted, n, frame);
+		const iso_interval_part part = iso_interval_in_span(counted, n, span, dt->half_life_s, &at);
 		if (!(part.overlap_s > 0)) continue;
-		const double weight = iso_decay_integral_s(dt->half_life_s, part.start_s, part.overlap_s);
+		const double weight = part.weight_s;
 		block_rates(scanner, singles, r->per_count, n, part.interval_s, r->rate);
 		double mean = 0;
 		for (uint32_t b = 0; b < blocks; b++) {
@@ -72,7 +73,7 @@ static iso_status add_up(const iso_counted *counted, const iso_dead_time_law *dt
 	return ISO_OK;
 }
 
-iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time_law *dead_time, const iso_frame *frame,
+iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time_law *dead_time, iso_span span,
 			      iso_live *live, iso_error *err)
 {
 	const iso_scanner *scanner = counted->scanner;
@@ -89,11 +90,11 @@ iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time_la
 		for (uint32_t e = 0; e < scanner->elements; e++) r.per_count[singles->group[e]]++;
 		for (size_t g = 0; g < groups; g++)
 			if (r.per_count[g] > 0) r.per_count[g] = 1 / r.per_count[g];
-		status = add_up(counted, dead_time, frame, &r, &sum, err);
+		status = add_up(counted, dead_time, span, &r, &sum, err);
 	}
 	if (status == ISO_OK && !(sum.one > 0))
 		status = iso_fail(err, ISO_BAD_INPUT, NULL, "choose frames within the acquisition",
-				  "no interval of the singles lies in the frame from %g s on", frame->start_s);
+				  "no interval of the singles lies in the frame from %g s on", span.part->start_s);
 	if (status == ISO_OK) {
 		live->pair = sum.square / sum.one;
 		for (uint32_t e = 0; e < scanner->elements; e++)

@@ -17,15 +17,15 @@ typedef struct iso_dead_time_law {
 	double half_life_s; /* INFINITY: no weighing by the decay */
 } iso_dead_time_law;
 
-/* Live fractions in a frame. A pair's is pair * element[a] * element[b]. */
+/* Live fractions in a span. A pair's is pair * element[a] * element[b]. */
 typedef struct iso_live {
 	double
 	    pair; /* of an average pair: the mean of the squared mean over blocks, over time as the decay weighs it */
 	float *element; /* the caller's, [elements]: of the element's block relative to the mean of blocks */
 } iso_live;
 
-/* The scanner must state its blocks, singles cover the frame. A block that records more than it can: ISO_BAD_INPUT. */
-iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time_law *dead_time, const iso_frame *frame,
+/* The scanner must state its blocks, singles cover the span. A block that records more than it can: ISO_BAD_INPUT. */
+iso_status iso_dead_time_live(const iso_counted *counted, const iso_dead_time_law *dead_time, iso_span span,
 			      iso_live *live, iso_error *err);
 
 #endif

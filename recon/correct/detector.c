@@ -117,14 +117,14 @@ void iso_detector_release(iso_detector *d)
 	*d = (iso_detector){0};
 }
 
-iso_status iso_detector_set_frame(iso_detector *d, const iso_frame *frame, bool *changed, iso_error *err)
+iso_status iso_detector_set_frame(iso_detector *d, iso_span span, bool *changed, iso_error *err)
 {
 	*changed = false;
 	if (!d->relative) return ISO_OK;
 	const iso_counted counted = counted_of(d);
 	const iso_dead_time_law dt = dead_time_of(d->scanner, d->options);
 	iso_live live = {.element = d->next};
-	const iso_status status = iso_dead_time_live(&counted, &dt, frame, &live, err);
+	const iso_status status = iso_dead_time_live(&counted, &dt, span, &live, err);
 	if (status != ISO_OK) return status;
 	d->live = live.pair;
 	d->least_live = fmin(d->least_live, live.pair);
@@ -138,12 +138,11 @@ iso_status iso_detector_set_frame(iso_detector *d, const iso_frame *frame, bool 
 	return ISO_OK;
 }
 
-iso_status iso_detector_randoms(const iso_detector *d, const iso_frame *frame, double part, float *rates,
-				iso_error *err)
+iso_status iso_detector_randoms(const iso_detector *d, iso_span span, double part, float *rates, iso_error *err)
 {
 	/* within a group, elements differ by their efficiencies and not by their blocks' dead time: groups are blocks or smaller */
 	const iso_counted counted = counted_of(d);
-	return iso_randoms_from_singles(&counted, frame, part * window_ns(d->scanner, d->options), rates, err);
+	return iso_randoms_from_singles(&counted, span, part * window_ns(d->scanner, d->options), rates, err);
 }
 
 static void say_normalisation(const iso_detector *d, iso_corrections *c)

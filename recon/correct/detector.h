@@ -5,6 +5,7 @@
 #define ISOTRACE_RECON_CORRECT_DETECTOR_H
 
 #include "isotrace/recon.h"
+#include "recon/span.h"
 
 typedef struct iso_detector {
 	iso_scanner *scanner; /* owned; what lines and the sensitivity image are to take */
@@ -24,11 +25,10 @@ iso_status iso_detector_check(iso_events *events, const iso_recon_options *optio
 /* Both are borrowed. */
 iso_status iso_detector_create(iso_events *events, const iso_recon_options *options, iso_detector *out, iso_error *err);
 void iso_detector_release(iso_detector *detector);
-/* Goes to a frame. *changed: the scanner is another one, and the sensitivity image with it. */
-iso_status iso_detector_set_frame(iso_detector *detector, const iso_frame *frame, bool *changed, iso_error *err);
-/* ISO_RANDOMS_SINGLES of the frame, of which `part` of the events are at hand. rates: [elements]. */
-iso_status iso_detector_randoms(const iso_detector *detector, const iso_frame *frame, double part, float *rates,
-				iso_error *err);
+/* Goes to the time of an image. *changed: the scanner is another one, and the sensitivity image with it. */
+iso_status iso_detector_set_frame(iso_detector *detector, iso_span span, bool *changed, iso_error *err);
+/* ISO_RANDOMS_SINGLES of the span, of which `part` of the events are at hand. rates: [elements]. */
+iso_status iso_detector_randoms(const iso_detector *detector, iso_span span, double part, float *rates, iso_error *err);
 /* The texts of normalisation and dead time; randoms only where they are from singles. */
 void iso_detector_say(const iso_detector *detector, iso_corrections *corrections);
 

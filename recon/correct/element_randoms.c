@@ -28,7 +28,7 @@ void iso_element_randoms_release(iso_element_randoms *r)
 	*r = (iso_element_randoms){0};
 }
 
-iso_status iso_element_randoms_find(const iso_element_randoms *r, const iso_event_store *store, const iso_frame *frame,
+iso_status iso_element_randoms_find(const iso_element_randoms *r, const iso_event_store *store, iso_span span,
 				    double part, iso_error *err)
 {
 	iso_status status;
@@ -37,7 +37,7 @@ iso_status iso_element_randoms_find(const iso_element_randoms *r, const iso_even
 		iso_event_store_fan_sums(store, r->fan_sums);
 		status = iso_randoms_from_delayeds(r->scanner, r->fan_sums, r->rates, err);
 	} else
-		status = iso_detector_randoms(r->detector, frame, part, r->rates, err);
+		status = iso_detector_randoms(r->detector, span, part, r->rates, err);
 	for (uint32_t at = 0; at < r->columns->elements && status == ISO_OK; at++)
 		r->line_rates[at] = r->rates[r->columns->element[at]];
 	return status;

@@ -22,8 +22,8 @@ typedef struct iso_element_randoms {
 iso_status iso_element_randoms_create(const iso_scanner *scanner, const iso_detector *detector,
 				      const iso_columns *columns, iso_element_randoms *out, iso_error *err);
 void iso_element_randoms_release(iso_element_randoms *randoms);
-/* Of the events selected in the store: `part` of the frame's. */
-iso_status iso_element_randoms_find(const iso_element_randoms *randoms, const iso_event_store *store,
-				    const iso_frame *frame, double part, iso_error *err);
+/* Of the events selected in the store: `part` of the span's. */
+iso_status iso_element_randoms_find(const iso_element_randoms *randoms, const iso_event_store *store, iso_span span,
+				    double part, iso_error *err);
 
 #endif

@@ -4,8 +4,9 @@
 
 #include <math.h>
 
+#include "isotrace/nuclide.h"
 #include "isotrace/singles.h"
-#include "isotrace/volume.h"
+#include "recon/span.h"
 
 /* Singles and what they belong to. */
 typedef struct iso_counted {
@@ -14,19 +15,31 @@ typedef struct iso_counted {
 	double end_s; /* of the acquisition, which cuts the last interval; INFINITY: not known */
 } iso_counted;
 
-/* The part of an interval that lies in a frame. */
+/* What an interval has in common with a span. */
 typedef struct iso_interval_part {
 	double interval_s; /* that the interval's counts took */
-	double start_s, overlap_s;
+	double start_s;    /* of the first overlap */
+	double overlap_s;  /* of all parts */
+	double weight_s;   /* integral of the decay over them */
 } iso_interval_part;
 
-static inline iso_interval_part iso_interval_in_frame(const iso_counted *c, size_t number, const iso_frame *frame)
+/* at: the first part of the span that may reach into this interval or a later one; 0 for interval 0, kept by the caller from one to the next.
+ * half_life_s: INFINITY for no decay. */
+static inline iso_interval_part iso_interval_in_span(const iso_counted *c, size_t number, iso_span span,
+						     double half_life_s, size_t *at)
 {
 	const double begin = (double)number * c->singles->interval_s,
 		     end = fmin(begin + c->singles->interval_s, c->end_s);
-	const double low = fmax(begin, frame->start_s), high = fmin(end, frame->start_s + frame->duration_s);
-	return (iso_interval_part){
-	    .interval_s = fmax(end - begin, 1e-9), .start_s = low, .overlap_s = high > low ? high - low : 0};
+	iso_interval_part part = {.interval_s = fmax(end - begin, 1e-9)};
+	while (*at < span.parts && iso_part_end_s(span.part + *at) <= begin) ++*at;
+	for (size_t p = *at; p < span.parts && span.part[p].start_s < end; p++) {
+		const double low = fmax(begin, span.part[p].start_s), high = fmin(end, iso_part_end_s(span.part + p));
+		if (!(high > low)) continue;
+		if (!(part.overlap_s > 0)) part.start_s = low;
+		part.overlap_s += high - low;
+		part.weight_s += iso_decay_integral_s(half_life_s, low, high - low);
+	}
+	return part;
 }
 
 #endif

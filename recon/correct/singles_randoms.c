@@ -10,16 +10,17 @@
 #include "recon/correct/singles_randoms.h"
 
 typedef struct frame_sums {
-	double *group;  /* [groups] counts in the frame */
+	double *group;  /* [groups] counts in the span */
 	double total;   /* of all groups */
 	double squares; /* integral of the squared rate of all */
 } frame_sums;
 
-static void add_up(const iso_counted *counted, const iso_frame *frame, frame_sums *sums)
+static void add_up(const iso_counted *counted, iso_span span, frame_sums *sums)
 {
 	const iso_singles *s = counted->singles;
+	size_t at = 0;
 	for (size_t n = 0; n < s->intervals; n++) {
-		const iso_interval_part part = iso_interval_in_frame(counted, n, frame);
+		const iso_interval_part part = iso_interval_in_span(counted, n, span, (double)INFINITY, &at);
 		if (!(part.overlap_s > 0)) continue;
 		const double share = part.overlap_s / part.interval_s;
 		double all = 0;
@@ -33,8 +34,8 @@ static void add_up(const iso_counted *counted, const iso_frame *frame, frame_sum
 	}
 }
 
-iso_status iso_randoms_from_singles(const iso_counted *counted, const iso_frame *frame, double coincidence_window_ns,
-				    float *s, iso_error *err)
+iso_status iso_randoms_from_singles(const iso_counted *counted, iso_span span, double coincidence_window_ns, float *s,
+				    iso_error *err)
 {
 	const iso_singles *singles = counted->singles;
 	const iso_scanner *scanner = counted->scanner;
@@ -45,7 +46,7 @@ iso_status iso_randoms_from_singles(const iso_counted *counted, const iso_frame 
 		free(weight);
 		return iso_fail_memory(err, "randoms", 2 * singles->groups * sizeof *weight);
 	}
-	add_up(counted, frame, &sums);
+	add_up(counted, span, &sums);
 	for (uint32_t e = 0; e < scanner->elements; e++) weight[singles->group[e]] += (double)scanner->efficiency[e];
 	const double scale = sums.total > 0 ? sqrt(1e-9 * coincidence_window_ns * sums.squares) / sums.total : 0;
 	for (uint32_t e = 0; e < scanner->elements; e++) {

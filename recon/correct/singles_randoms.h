@@ -4,9 +4,9 @@
 
 #include "recon/correct/singles_intervals.h"
 
-/* Rates s such that the randoms of pair (a, b) in the frame are s[a] s[b]; the window's full width is 2 tau. Counts of a group are shared by
+/* Rates s such that the randoms of pair (a, b) in the span are s[a] s[b]; the window's full width is 2 tau. Counts of a group are shared by
  * its elements as their efficiencies are. s: [elements], the caller's. */
-iso_status iso_randoms_from_singles(const iso_counted *counted, const iso_frame *frame, double coincidence_window_ns,
-				    float *s, iso_error *err);
+iso_status iso_randoms_from_singles(const iso_counted *counted, iso_span span, double coincidence_window_ns, float *s,
+				    iso_error *err);
 
 #endif

@@ -60,12 +60,13 @@ static void test_frame(void)
 	for (uint32_t e = 0; e < ELEMENTS; e++) recorded[e] = 1 + 0.2 * (iso_scanner_block(s, e) % 3 - 1.0);
 	iso_singles *singles = singles_of(recorded, 1e5, half_life, ELEMENTS);
 	const iso_frame frame = {.start_s = 10, .duration_s = 49};
+	const iso_span whole = {&frame, 1};
 	const iso_dead_time_law dt = {
 	    .model = ISO_DEAD_TIME_NON_PARALYZABLE, .dead_time_s = tau, .half_life_s = half_life};
 	const iso_counted counted = {.scanner = s, .singles = singles, .end_s = 59};
 	float relative[ELEMENTS];
 	iso_live live = {.element = relative};
-	ISO_ASSERT_OK(iso_dead_time_live(&counted, &dt, &frame, &live, &err), err);
+	ISO_ASSERT_OK(iso_dead_time_live(&counted, &dt, whole, &live, &err), err);
 	double worst = 0;
 	const uint32_t ends[][2] = {{0, 24}, {7, 31}, {12, 40}, {0, 18}};
 	for (int p = 0; p < 4; p++) {
@@ -80,9 +81,30 @@ static void test_frame(void)
 	}
 	printf("# live fraction of pairs %.3f, worst error %.1e\n", live.pair, worst);
 	CU_ASSERT(worst < 1e-3 && live.pair < 0.8);
+	/* cut into parts, within intervals and at their ends, with gaps: what the parts say apart, weighed by their decay */
+	const iso_frame early[] = {{10, 3.3}, {13.3, 0.1}, {16, 4}}, late[] = {{20, 5}, {25.5, 33.5}};
+	const iso_frame all[] = {early[0], early[1], early[2], late[0], late[1]};
+	const iso_span spans[] = {{early, 3}, {late, 2}, {all, 5}};
+	double pair[3], weight[3] = {0};
+	for (int n = 0; n < 3; n++) {
+		ISO_ASSERT_OK(iso_dead_time_live(&counted, &dt, spans[n], &live, &err), err);
+		pair[n] = live.pair;
+		for (size_t p = 0; p < spans[n].parts; p++)
+			weight[n] +=
+			    iso_decay_integral_s(half_life, spans[n].part[p].start_s, spans[n].part[p].duration_s);
+	}
+	ISO_ASSERT_NEAR(pair[2], (pair[0] * weight[0] + pair[1] * weight[1]) / weight[2], 1e-12);
+	CU_ASSERT(pair[0] < pair[1] - 0.02);
+	const iso_frame cut[] = {{10, 6.5}, {16.5, 0.25}, {16.75, 42.25}};
+	const double before = live.pair;
+	ISO_ASSERT_OK(iso_dead_time_live(&counted, &dt, whole, &live, &err), err);
+	const double uncut = live.pair;
+	ISO_ASSERT_OK(iso_dead_time_live(&counted, &dt, (iso_span){cut, 3}, &live, &err), err);
+	ISO_ASSERT_NEAR(live.pair, uncut, 1e-12);
+	CU_ASSERT(fabs(before - uncut) > 1e-6);
 	const iso_dead_time_law slow = {
 	    .model = ISO_DEAD_TIME_PARALYZABLE, .dead_time_s = 1e-6, .half_life_s = half_life};
-	CU_ASSERT_EQUAL(iso_dead_time_live(&counted, &slow, &frame, &live, &err), ISO_BAD_INPUT);
+	CU_ASSERT_EQUAL(iso_dead_time_live(&counted, &slow, whole, &live, &err), ISO_BAD_INPUT);
 	CU_ASSERT(strstr(err.message, "lets through") != NULL);
 	iso_singles_free(singles);
 	iso_scanner_free(s);
@@ -103,12 +125,24 @@ static void test_randoms(void)
 	}
 	const double half_life = 20, two_tau_ns = 10;
 	const iso_frame frame = {.start_s = 4, .duration_s = 55};
+	const iso_span whole = {&frame, 1};
 	/* integral of the squared decay */
 	const double squares = half_life / (2 * log(2)) * (exp2(-2 * 4 / half_life) - exp2(-2 * 59 / half_life));
 	for (int grouped = 0; grouped < 2; grouped++) {
 		iso_singles *singles = singles_of(relative, 20000, half_life, grouped ? ELEMENTS / 12 : ELEMENTS);
 		const iso_counted counted = {.scanner = s, .singles = singles, .end_s = 59};
-		ISO_ASSERT_OK(iso_randoms_from_singles(&counted, &frame, two_tau_ns, rate, &err), err);
+		ISO_ASSERT_OK(iso_randoms_from_singles(&counted, whole, two_tau_ns, rate, &err), err);
+		/* in parts: together they are the whole, and half of each interval has half of its randoms */
+		float parted[ELEMENTS];
+		const iso_frame cut[] = {{4, 6.5}, {10.5, 0.25}, {10.75, 48.25}};
+		ISO_ASSERT_OK(iso_randoms_from_singles(&counted, (iso_span){cut, 3}, two_tau_ns, parted, &err), err);
+		for (uint32_t e = 0; e < ELEMENTS; e++) ISO_ASSERT_NEAR(parted[e] / rate[e], 1, 1e-6);
+		iso_frame half[28];
+		for (int n = 0; n < 27; n++) half[n] = (iso_frame){4 + 2 * n + 0.5, 1};
+		half[27] = (iso_frame){58.5, 0.5};
+		ISO_ASSERT_OK(iso_randoms_from_singles(&counted, (iso_span){half, 28}, two_tau_ns, parted, &err), err);
+		for (uint32_t e = 0; e < ELEMENTS; e++)
+			ISO_ASSERT_NEAR(parted[e] * parted[e] / (rate[e] * rate[e]), 0.5, 1e-6);
 		double got = 0, truth = 0, square = 0, pairs = 0;
 		iso_event *list, *events = NULL;
 		const size_t count = all_pairs(s, &list);

@@ -197,6 +197,34 @@ bad = recon('point.clm.safir', 'bad.nii', *fast, '--uncalibrated')
 check('an output that is no .nii.gz: exit 2', bad.returncode == 2 and '.nii.gz' in bad.stderr, bad.stderr)
 bad = recon('point.clm.safir', 'nowhere/bad.nii.gz', *fast, '--uncalibrated')
 check('no folder for the output', bad.returncode == 5 and 'nowhere' in bad.stderr, bad.stderr)
+
+# 20 cycles of 48 ms, then one of 40 ms: 12 ms to each of 4 gates, of the first 960 of 1001 ms
+open('ecg.csv', 'w').write('time_ms\n' + ''.join(f'{48 * n}\n' for n in range(21)) + '1000\n')
+gates = ('--gates', '4', '--triggers', 'ecg.csv')
+gated = recon('point.clm.safir', 'g.nii.gz', *fast, *gates, '--shortest-cycle', '0.045', '--trigger-kind', 'cardiac', '--uncalibrated',
+              '--nuclide', 'F-18')
+check('gates', gated.returncode == 0 and nibabel.load('g.nii.gz').shape == (24, 24, 12, 4) and '1 cycles rejected' in gated.stderr, gated.stderr)
+facts = json.load(open('g.json'))['isotrace']
+gating = facts['gating']
+check('the sidecar has the gates', gating['cycles'] == 20 and gating['rejected_cycles'] == 1 and abs(gating['cycle_s'] - 0.048) < 1e-9 and
+      gating['trigger'] == 'cardiac' and gating['framing'] == 'share' and gating['shortest_cycle_s'] == 0.045 and
+      all(abs(g['collected_s'] - 0.24) < 1e-9 and abs(g['start_s'] - 0.012 * n) < 1e-9 for n, g in enumerate(gating['gates'])), gating)
+x, y = (numpy.asarray(nibabel.load(n).dataobj, float) for n in ('d.nii.gz', 'g.nii.gz'))
+# about 1440 counts in each gate: 2.6 % of noise
+check('each gate has the whole scan\'s activity', all(abs(y[..., n].sum() / x.sum() - 1) < 0.13 for n in range(4)) and
+      abs(facts['reconstruction']['prompts'] / 6000 - 960 / 1001) < 0.01, [y[..., n].sum() / x.sum() for n in range(4)])
+check('gates in JSON', json.loads(subprocess.run([os.environ['ISOTRACE'], 'info', 'g.nii.gz', '--json'], capture_output=True).stdout)['gates'] == 4)
+for options, code, words in ((('--gates', '4'), 2, '--triggers'), (('--triggers', 'ecg.csv'), 2, '--gates N'),
+                             (gates + ('--frames', 'frames.csv'), 2, '--frames'), (gates + ('--gating', 'half'), 2, 'share or time'),
+                             (gates + ('--shortest-cycle', '2', '--longest-cycle', '1'), 2, 'longer'), (gates + ('--gates', '1'), 2, '--gates'),
+                             (gates + ('--shortest-cycle', '2'), 3, 'no cycle of 22 triggers'), (gates + ('--gates', '500'), 3, 'ms')):
+    done = recon('point.clm.safir', 'never.nii.gz', *fast, '--uncalibrated', *options)
+    check('refused: ' + ' '.join(options[-2:]), done.returncode == code and words in done.stderr and not os.path.exists('never.nii.gz'), done.stderr)
+for text, words in (('0\n1\n', 'time_s or time_ms'), ('time_s,time_ms\n0,0\n1,1\n', 'both'), ('time_s\n0\n', '1 triggers'),
+                    ('time_s\n0\n0.2\n0.1\n', 'line 4'), ('time_s\n0\nx\n', 'line 3')):
+    open('bad.csv', 'w').write(text)
+    done = recon('point.clm.safir', 'never.nii.gz', *fast, '--uncalibrated', '--gates', '4', '--triggers', 'bad.csv')
+    check('refused: triggers ' + repr(text), done.returncode == 3 and 'bad.csv' in done.stderr and words in done.stderr, done.stderr)
 for path in glob.glob('*'):
     os.remove(path)
 os.chdir('/')
