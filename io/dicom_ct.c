@@ -61,7 +61,7 @@ static iso_status state_facts(const iso_stack *s, iso_ct_facts *facts, iso_error
 	strcpy(facts->series_uid, first->series_uid);
 	strcpy(facts->frame_of_reference_uid, first->frame_of_reference_uid);
 	strcpy(facts->description, first->description);
-	status = iso_dicom_check(file, err);
+	status = iso_dicom_check(ISO_OK, first->path, err);
 	iso_dicom_close(file);
 	return status;
 }

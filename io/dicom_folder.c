@@ -134,7 +134,7 @@ static iso_status look_at(const char *path, iso_dicom_folder *folder, object *al
 		return ISO_OK;
 	}
 	describe(file, path, all + (*count)++);
-	status = iso_dicom_check(file, err);
+	status = iso_dicom_check(ISO_OK, path, err);
 	iso_dicom_close(file);
 	return status;
 }

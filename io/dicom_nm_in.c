@@ -281,14 +281,14 @@ static iso_status make_volume(nm *n, const iso_dicom_in_options *options, iso_vo
 	if (status == ISO_OK) status = state_decay(n, options, *out, err);
 	if (status == ISO_OK) status = fill(n, *out, err);
 	if (status == ISO_OK) state_facts(n, *out, facts);
-	return status == ISO_OK ? iso_dicom_check(n->file, err) : status;
+	return status;
 }
 
 iso_status iso_dicom_read_nm(const char *path, const iso_dicom_in_options *options, iso_volume **out,
 			     iso_dicom_in_facts *facts, iso_error *err)
 {
 	nm n = {.path = path};
-	const iso_status status = make_volume(&n, options, out, facts, err);
+	const iso_status status = iso_dicom_check(make_volume(&n, options, out, facts, err), path, err);
 	free(n.pixels.value);
 	free(n.frame_of_slice);
 	free(n.gating.gate);

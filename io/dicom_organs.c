@@ -138,11 +138,11 @@ iso_status iso_dicom_read_organs(const char *path, const iso_dicom_organ_options
 	}
 	s.set = iso_dicom_root(s.file);
 	status = seg ? iso_seg_read(&s, err) : iso_rtstruct_read(&s, err);
-	if (status == ISO_OK) status = iso_dicom_check(s.file, err);
 	if (status == ISO_OK) status = check_result(&s, err);
 	iso_dicom_text(s.set, 0x0020000e, s.facts->series_uid, sizeof s.facts->series_uid);
 	iso_dicom_text(s.set, 0x0008103e, s.facts->description, sizeof s.facts->description);
 	s.facts->files = 1;
+	status = iso_dicom_check(status, path, err);
 	iso_dicom_close(s.file);
 	free(s.voxels);
 	if (status != ISO_OK) {

@@ -120,7 +120,7 @@ static iso_status read_head(pet *p, const iso_dicom_in_options *options, iso_err
 	if (status == ISO_OK && !p->nuclide)
 		status = iso_fail(err, ISO_BAD_INPUT, path, "say which with --nuclide",
 				  "the files do not say which nuclide was used (0054,0300)");
-	return status == ISO_OK ? iso_dicom_check(p->head, err) : status;
+	return status;
 }
 
 static iso_status check_times(pet *p, iso_error *err)
@@ -479,14 +479,14 @@ static iso_status make_volume(pet *p, const iso_dicom_in_options *options, const
 	if (status == ISO_OK && p->gating.gates) status = iso_volume_set_gating(*out, &p->gating, p->path, err);
 	if (status == ISO_OK) status = read_images(p, *out, progress, err);
 	if (status == ISO_OK) state_facts(p, *out);
-	return status == ISO_OK ? iso_dicom_check(p->head, err) : status;
+	return status;
 }
 
 iso_status iso_dicom_read_pet(const char *path, const iso_dicom_in_options *options, const iso_progress *progress,
 			      iso_volume **out, iso_dicom_in_facts *facts, iso_error *err)
 {
 	pet p = {.path = path, .stack = {.path = path, .what = "PET", .option = "--series"}, .facts = facts};
-	iso_status status = make_volume(&p, options, progress, out, err);
+	const iso_status status = iso_dicom_check(make_volume(&p, options, progress, out, err), path, err);
 	if (status == ISO_OK && p.stack.no_dicom + p.stack.other)
 		iso_note(progress, "PET: %zu files in %s are no slices of a PET series and were passed over",
 			 p.stack.no_dicom + p.stack.other, path);

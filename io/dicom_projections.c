@@ -245,7 +245,8 @@ static iso_status make_provenance(const tomo *t, char **text, iso_error *err)
 	iso_json_put(&json, "software", json_string("isotrace " ISO_VERSION));
 	iso_json_put(&json, "step", json_string("convert"));
 	iso_json_put(&json, "export", export);
-	const iso_status status = iso_json_text(&json, JSON_INDENT(2), t->path, text, err);
+	iso_status status = iso_dicom_check(ISO_OK, t->path, err);
+	if (status == ISO_OK) status = iso_json_text(&json, JSON_INDENT(2), t->path, text, err);
 	iso_json_end(&json);
 	return status;
 }
@@ -316,7 +317,7 @@ iso_status iso_dicom_convert_projections(const char *path, const iso_dicom_in_op
 	if (status == ISO_OK) status = find_views(&t, err);
 	if (status == ISO_OK) status = make_scanner(&t, err);
 	if (status == ISO_OK) status = find_acquisition(&t, options, err);
-	if (status == ISO_OK) status = iso_dicom_check(t.file, err);
+	status = iso_dicom_check(status, path, err);
 	if (status == ISO_OK) status = write_events(&t, listmode_path, progress, err);
 	free(t.pixels.value);
 	free(t.view);

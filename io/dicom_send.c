@@ -86,10 +86,12 @@ static iso_status resolve_doubt(sending *s, size_t i, iso_error *err)
 	s->item[i].in_doubt = false;
 	for (int ask = 0; ask < 5 && !there; ask++) {
 		if (ask) nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);
+		iso_error why;
 		const iso_status asked = s->pacs->send_by_web
-					     ? iso_web_has(&s->pacs->web, s->pacs->timeout_s, object, &there, NULL)
-					     : iso_dcm_has(s->pacs, object, &there, NULL);
-		if (asked != ISO_OK) return ISO_OK;
+					     ? iso_web_has(&s->pacs->web, s->pacs->timeout_s, object, &there, &why)
+					     : iso_dcm_has(s->pacs, object, &there, &why);
+		if (asked == ISO_NO_MEMORY && err) *err = why;
+		if (asked != ISO_OK) return asked == ISO_NO_MEMORY ? asked : ISO_OK;
 	}
 	if (!there) return ISO_OK;
 	iso_note(s->progress, "%s: arrived before the connection broke", s->shown[i]);

@@ -56,9 +56,9 @@ static iso_status look_at_file(iso_stack *s, const char *path, iso_slice_chooser
 	if (kind == ISO_SLICE_WANTED) {
 		slice->path = path;
 		slice->missing = look(iso_dicom_root(file), slice);
-		status = iso_dicom_check(file, err);
-		if (status == ISO_OK) s->count++;
+		s->count++;
 	}
+	status = iso_dicom_check(ISO_OK, path, err);
 	iso_dicom_close(file);
 	return status;
 }

@@ -74,7 +74,13 @@ static iso_delivery judge(const iso_http_answer *answer, const iso_dcm_object *o
 	if (status == 404 || status == 408 || status == 429 || status >= 500 || status < 200 ||
 	    (status >= 300 && status < 400))
 		return ISO_LATER;
-	json_t *root = answer->body ? json_loadb(answer->body, answer->size, 0, NULL) : NULL;
+	json_t *root = NULL;
+	iso_error err;
+	/* What is no JSON names no instance. */
+	if (answer->body && iso_json_parse(answer->body, answer->size, NULL, &root, &err) == ISO_NO_MEMORY) {
+		snprintf(problem, size, "no memory for the server's answer (HTTP status %ld)", status);
+		return ISO_LOST; /* it may have stored it */
+	}
 	iso_delivery delivery = ISO_REFUSED;
 	if (names_instance(root, "00081199", object->sop_instance, NULL))
 		delivery = ISO_DELIVERED;

@@ -104,7 +104,8 @@ static size_t keep(char *bytes, size_t one, size_t size, void *user)
 	if (!answer->body || answer->size + size + 1 > room) {
 		while (room < answer->size + size + 1) room *= 2;
 		char *more = realloc(answer->body, room);
-		if (!more) return 0;
+		answer->no_memory = !more;
+		if (!more) return 0; /* curl then ends with an error of writing */
 		answer->body = more;
 	}
 	memcpy(answer->body + answer->size, bytes, size);
@@ -143,8 +144,9 @@ static iso_status perform(iso_http *http, const char *path, const char *const *h
 	curl_slist_free_all(list);
 	free(url);
 	if (!done) return ISO_OK;
+	const bool no_memory = done == CURLE_OUT_OF_MEMORY || answer->no_memory;
 	iso_http_answer_free(answer);
-	if (done == CURLE_OUT_OF_MEMORY) return iso_fail_memory(err, "HTTP", 0);
+	if (no_memory) return iso_fail_memory(err, "HTTP", 0);
 	const bool trust = done == CURLE_PEER_FAILED_VERIFICATION || done == CURLE_SSL_CACERT_BADFILE;
 	return iso_fail(err, ISO_IO, NULL,
 			trust ? "give dicomweb.ca, the PEM file of the authority that signed it"

@@ -4,6 +4,7 @@
 #ifndef ISOTRACE_IO_HTTP_H
 #define ISOTRACE_IO_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ typedef struct iso_http_answer {
 	char content_type[300];
 	char *body; /* NUL-terminated, owned; NULL when it went into a file */
 	size_t size;
+	bool no_memory; /* for more of the body */
 } iso_http_answer;
 void iso_http_answer_free(iso_http_answer *answer);
 

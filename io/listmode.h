@@ -49,8 +49,8 @@ bool iso_listmode_put_singles(hid_t file, const iso_singles *singles);
 iso_status iso_listmode_get_singles(hid_t file, const char *path, const iso_scanner *scanner, double duration_s,
 				    iso_singles **out, iso_error *err);
 
-/* /gantry, the same way. */
-bool iso_listmode_put_gantry(hid_t file, const iso_gantry *gantry);
+/* /gantry, the same way. scratch: of a double for each position. */
+bool iso_listmode_put_gantry(hid_t file, const iso_gantry *gantry, void *scratch);
 iso_status iso_listmode_get_gantry(hid_t file, const char *path, iso_gantry **out, iso_error *err);
 
 /* /scanner, /acquisition, /counts and /provenance; numbers and texts that are not known are left out. HDF5 to be entered. */

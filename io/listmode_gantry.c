@@ -22,12 +22,12 @@ static double *field(iso_gantry_position *p, int column)
 	return all[column];
 }
 
-bool iso_listmode_put_gantry(hid_t file, const iso_gantry *gantry)
+bool iso_listmode_put_gantry(hid_t file, const iso_gantry *gantry, void *scratch)
 {
 	const hid_t group = iso_hdf5_create_group(file, "gantry");
-	double *values = malloc(gantry->count * sizeof *values);
-	uint32_t *detectors = malloc(gantry->count * sizeof *detectors);
-	bool good = group >= 0 && values && detectors;
+	double *values = scratch;
+	uint32_t *detectors = scratch; /* when the others are written */
+	bool good = group >= 0;
 	for (int c = 0; good && c < COLUMNS; c++) {
 		bool known = true;
 		for (size_t n = 0; n < gantry->count; n++) {
@@ -51,8 +51,6 @@ bool iso_listmode_put_gantry(hid_t file, const iso_gantry *gantry)
 				      .rows = gantry->count,
 				      .chunk_rows = CHUNK};
 	if (good) good = iso_hdf5_put_table(group, &heads, detectors);
-	free(values);
-	free(detectors);
 	if (group >= 0) H5Gclose(group);
 	return good;
 }

@@ -58,6 +58,7 @@ struct iso_listmode_writer {
 	iso_acquisition acquisition;
 	iso_singles *singles;                       /* NULL: none */
 	iso_gantry *gantry;                         /* NULL: none */
+	double *gantry_scratch;                     /* [gantry->count], for the end, where memory may be out */
 	hid_t file, column[ISO_COLUMNS_WITH_TRUTH]; /* of the truth: -1 until there is some */
 	uint64_t written, prompts, delayeds;
 	size_t held; /* events waiting in block */
@@ -354,9 +355,10 @@ static bool finish_contents(iso_listmode_writer *writer, const iso_event_counts 
 				      .memory = H5T_NATIVE_UINT64,
 				      .rows = writer->index_used,
 				      .chunk_rows = ISO_LISTMODE_BLOCK};
-	const bool good = iso_hdf5_put_table(group, &index, writer->index) &&
-			  (!writer->singles || iso_listmode_put_singles(writer->file, writer->singles)) &&
-			  (!writer->gantry || iso_listmode_put_gantry(writer->file, writer->gantry));
+	const bool good =
+	    iso_hdf5_put_table(group, &index, writer->index) &&
+	    (!writer->singles || iso_listmode_put_singles(writer->file, writer->singles)) &&
+	    (!writer->gantry || iso_listmode_put_gantry(writer->file, writer->gantry, writer->gantry_scratch));
 	H5Gclose(group);
 	return good && iso_listmode_put_acquisition(writer->file, &writer->acquisition) &&
 	       iso_listmode_put_counts(writer->file, counts) && H5Fflush(writer->file, H5F_SCOPE_GLOBAL) >= 0 &&
@@ -390,10 +392,16 @@ iso_status iso_listmode_set_singles(iso_listmode_writer *writer, const iso_singl
 iso_status iso_listmode_set_gantry(iso_listmode_writer *writer, const iso_gantry *gantry, iso_error *err)
 {
 	iso_gantry_free(writer->gantry);
+	free(writer->gantry_scratch);
 	writer->gantry = NULL;
+	writer->gantry_scratch = NULL;
 	if (!gantry) return ISO_OK;
 	const iso_status status = iso_gantry_check(gantry, writer->output.path, err);
-	return status == ISO_OK ? iso_gantry_copy(gantry, &writer->gantry, err) : status;
+	if (status != ISO_OK) return status;
+	writer->gantry_scratch = malloc(gantry->count * sizeof *writer->gantry_scratch);
+	if (!writer->gantry_scratch)
+		return iso_fail_memory(err, "gantry positions", gantry->count * sizeof *writer->gantry_scratch);
+	return iso_gantry_copy(gantry, &writer->gantry, err);
 }
 
 iso_status iso_listmode_commit(iso_listmode_writer *writer, const iso_event_counts *counts, double duration_s,
@@ -431,6 +439,7 @@ void iso_listmode_discard(iso_listmode_writer *writer)
 	iso_scanner_free(writer->scanner);
 	iso_singles_free(writer->singles);
 	iso_gantry_free(writer->gantry);
+	free(writer->gantry_scratch);
 	free(writer->index);
 	free(writer);
 }

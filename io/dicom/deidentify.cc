@@ -125,19 +125,16 @@ class Deidentifier
 iso_status refuse(DcmItem &dataset, OFString &patient, const char *shown, iso_error *err)
 {
 	OFString text;
-	if (dataset.findAndGetOFString(DCM_PatientIdentityRemoved, text).good() && text == "YES")
+	if (iso_found(dataset.findAndGetOFString(DCM_PatientIdentityRemoved, text)) && text == "YES")
 		return iso_fail(err, ISO_BAD_INPUT, shown, "give the files as they were",
 				"it is de-identified already, and its UIDs would change again");
 	if (dataset.tagExists(DCM_EncapsulatedDocument))
 		return iso_fail(err, ISO_BAD_INPUT, shown, "leave this file out",
 				"a document may show who it was, and nothing can be taken out of it");
-	if (dataset.tagExists(DCM_EncapsulatedDocument))
-		return iso_fail(err, ISO_BAD_INPUT, shown, "leave it out, or clean the document itself",
-				"an encapsulated document may hold names that cannot be found");
-	if (dataset.findAndGetOFString(DCM_BurnedInAnnotation, text).good() && text == "YES")
+	if (iso_found(dataset.findAndGetOFString(DCM_BurnedInAnnotation, text)) && text == "YES")
 		return iso_fail(err, ISO_BAD_INPUT, shown, "leave it out, or clean the pixels first",
 				"identities are burned into its pixels");
-	if (dataset.findAndGetOFStringArray(DCM_PatientID, patient).bad() || patient.empty())
+	if (!iso_found(dataset.findAndGetOFStringArray(DCM_PatientID, patient)) || patient.empty())
 		return iso_fail(err, ISO_BAD_INPUT, shown, "give the patient an ID first",
 				"without a patient ID nobody knows whose pseudonym it should have");
 	return ISO_OK;
@@ -185,6 +182,7 @@ iso_status iso_deidentify_dataset(DcmItem &dataset, const iso_dicom_key &key, co
 	if (status != ISO_OK) return status;
 	OFCondition done = Deidentifier(key, patient).walk(dataset);
 	if (done.good()) done = put_methods(dataset);
+	if (iso_ran_out(done)) return iso_fail_memory(err, "DICOM", 0);
 	return done.good() ? ISO_OK
 			   : iso_fail(err, ISO_BAD_INPUT, shown, "check the file with dcmdump",
 				      "cannot take its identities out: %s", done.text());
@@ -196,13 +194,15 @@ iso_status iso_deidentify_file(const char *from, const char *to, const char *sho
 	return iso_guard(err, [&] {
 		iso_quiet();
 		DcmFileFormat file;
-		const OFCondition done =
-		    file.loadFile(from, EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_fileOnly);
+		OFCondition done = iso_load(file, from, DCM_MaxReadLength, ERM_fileOnly);
 		if (done.bad())
 			return iso_fail(err, ISO_BAD_INPUT, from, "give DICOM files only", "it is no DICOM file: %s",
 					done.text());
 		DcmDataset *dataset = file.getDataset();
-		(void)dataset->loadAllDataIntoMemory();
+		done = dataset->loadAllDataIntoMemory();
+		if (!iso_found(done))
+			return iso_fail(err, ISO_BAD_INPUT, from, "copy the file again from where it came",
+					"a damaged or truncated DICOM file: %s", done.text());
 		const E_TransferSyntax syntax = dataset->getOriginalXfer();
 		const iso_status status = iso_deidentify_dataset(*dataset, *key, from, err);
 		if (status != ISO_OK) return status;

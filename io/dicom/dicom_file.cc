@@ -34,7 +34,7 @@ template <typename Action> void act(iso_dcm *dcm, uint32_t tag, Action action) n
 	try {
 		const OFCondition done = action(dcm->open.back());
 		if (done.good()) return;
-		dcm->status = ISO_BAD_INPUT;
+		dcm->status = iso_ran_out(done) ? ISO_NO_MEMORY : ISO_BAD_INPUT;
 		std::snprintf(dcm->message, sizeof dcm->message, "element (%04x,%04x): %s",
 			      static_cast<unsigned>(tag >> 16), static_cast<unsigned>(tag & 0xffff), done.text());
 	} catch (...) {
@@ -142,11 +142,27 @@ void iso_dcm_deidentify(iso_dcm *dcm, const iso_dicom_key *key)
 	dcm->key = key;
 }
 
+// DCMTK makes the header anew while it writes, and an element that it has no memory for is empty then.
+static bool has_whole_header(DcmItem &header)
+{
+	static const DcmTagKey tags[] = {
+	    DCM_FileMetaInformationGroupLength, DCM_FileMetaInformationVersion, DCM_MediaStorageSOPClassUID,
+	    DCM_MediaStorageSOPInstanceUID,     DCM_TransferSyntaxUID,          DCM_ImplementationClassUID,
+	    DCM_ImplementationVersionName};
+	for (const DcmTagKey &tag : tags) {
+		DcmElement *element = nullptr;
+		if (header.findAndGetElement(tag, element).bad() || !element->getLength() || !element->valueLoaded())
+			return false;
+	}
+	return true;
+}
+
 // Into memory and from there to the disk: DCMTK's own file stream does not notice a disk that is full at the end.
 iso_status iso_write_dicom(DcmFileFormat &file, E_TransferSyntax syntax, const char *path, const char *shown,
 			   iso_error *err)
 {
 	OFCondition done = file.validateMetaInfo(syntax);
+	if (done.good()) done = file.loadAllDataIntoMemory();
 	std::vector<char> bytes;
 	if (done.good()) {
 		bytes.resize(file.calcElementLength(syntax, EET_ExplicitLength) + size_t{8192});
@@ -159,6 +175,8 @@ iso_status iso_write_dicom(DcmFileFormat &file, E_TransferSyntax syntax, const c
 		stream.flushBuffer(start, length);
 		bytes.resize(static_cast<size_t>(length));
 	}
+	if (iso_ran_out(done) || (done.good() && !has_whole_header(*file.getMetaInfo())))
+		return iso_fail_memory(err, "DICOM", bytes.size());
 	if (done.bad()) return iso_fail(err, ISO_IO, shown, "report this", "cannot encode as DICOM: %s", done.text());
 	std::FILE *out = std::fopen(path, "wb");
 	if (!out) return iso_fail_errno(err, shown, "cannot create");
@@ -179,6 +197,7 @@ iso_status iso_dcm_save(iso_dcm *dcm, const char *path, const char *shown, iso_e
 	return iso_guard(err, [&] {
 		if (!dcm->key) return iso_write_dicom(dcm->file, EXS_LittleEndianExplicit, path, shown, err);
 		DcmFileFormat copy(dcm->file.getDataset());
+		if (copy.loadAllDataIntoMemory().bad()) return iso_fail_memory(err, "DICOM", 0);
 		const iso_status status = iso_deidentify_dataset(*copy.getDataset(), *dcm->key, shown, err);
 		return status == ISO_OK ? iso_write_dicom(copy, EXS_LittleEndianExplicit, path, shown, err) : status;
 	});

@@ -43,15 +43,16 @@ void register_decoders()
 	});
 }
 
-bool has_dicom_prefix(const char *path)
+// Does it begin as a DICOM file? and_header: with the length of its header, (0002,0000) UL, after that.
+bool begins_as_dicom(const char *path, bool and_header)
 {
-	char start[132];
+	char start[144];
 	std::FILE *file = std::fopen(path, "rb");
 	if (!file) return false;
-	const bool is =
-	    std::fread(start, 1, sizeof start, file) == sizeof start && std::memcmp(start + 128, "DICM", 4) == 0;
+	const size_t read = std::fread(start, 1, sizeof start, file);
 	std::fclose(file);
-	return is;
+	return read >= 132 && std::memcmp(start + 128, "DICM", 4) == 0 &&
+	       (!and_header || (read == sizeof start && std::memcmp(start + 132, "\2\0\0\0UL\4\0", 8) == 0));
 }
 
 // In a deflated file no length can be checked against what is there: DCMTK takes gigabytes of memory for one that lies.
@@ -59,8 +60,8 @@ bool is_deflated(const char *path)
 {
 	DcmFileFormat head;
 	OFString syntax;
-	return head.loadFile(path, EXS_Unknown, EGL_noChange, LONG_VALUE, ERM_metaOnly).good() &&
-	       head.getMetaInfo()->findAndGetOFString(DCM_TransferSyntaxUID, syntax).good() &&
+	return iso_load(head, path, LONG_VALUE, ERM_metaOnly).good() &&
+	       iso_found(head.getMetaInfo()->findAndGetOFString(DCM_TransferSyntaxUID, syntax)) &&
 	       syntax == UID_DeflatedExplicitVRLittleEndianTransferSyntax;
 }
 
@@ -104,7 +105,7 @@ bool copy_text(OFString &text, char *to, size_t size)
 unsigned get_size(DcmItem *set, const DcmTagKey &key)
 {
 	Uint16 value = 0;
-	return set->findAndGetUint16(key, value).good() ? value : 0;
+	return iso_found(set->findAndGetUint16(key, value)) ? value : 0;
 }
 
 struct Layout {
@@ -120,7 +121,7 @@ struct Layout {
 // What keeps the pixels from being numbers, or null.
 const char *describe(DcmItem *set, Layout &l)
 {
-	if (set->findAndGetSint32(DCM_NumberOfFrames, l.frames).bad()) l.frames = 1;
+	if (!iso_found(set->findAndGetSint32(DCM_NumberOfFrames, l.frames))) l.frames = 1;
 	l.rows = get_size(set, DCM_Rows);
 	l.columns = get_size(set, DCM_Columns);
 	l.allocated = get_size(set, DCM_BitsAllocated);
@@ -151,8 +152,7 @@ iso_status decompress(iso_dicom *file, const Layout &layout, iso_error *err)
 		return iso_fail(err, ISO_BAD_INPUT, file->path.c_str(), DAMAGED,
 				"%llu pixels are promised and the file holds %llu bytes", layout.pixels(), packed);
 	const OFCondition done = set->chooseRepresentation(EXS_LittleEndianExplicit, nullptr);
-	if (done.good()) return ISO_OK;
-	if (done == EC_MemoryExhausted) return iso_fail_memory(err, file->path.c_str(), 0);
+	if (iso_found(done)) return ISO_OK;
 	return iso_fail(err, ISO_BAD_INPUT, file->path.c_str(),
 			"decompress it first (gdcmconv --raw), or copy it again if it should be readable",
 			"the pixels (%s) cannot be decompressed: %s", syntax.getXferName(), done.text());
@@ -184,7 +184,7 @@ iso_status unpack(iso_dicom *file, const Layout &l, iso_dicom_pixels *out, iso_e
 	unsigned long count = 0;
 	DcmElement *element = nullptr;
 	OFCondition done = set->findAndGetElement(DCM_PixelData, element);
-	if (done.bad() || !element) return too_short(file, l, 0, err);
+	if (!iso_found(done) || !element) return too_short(file, l, 0, err);
 	// DCMTK delivers OW as words in the machine's order, whatever the file's; OB as bytes.
 	if (element->getVR() == EVR_OB || element->ident() == EVR_OB) {
 		done = set->findAndGetUint8Array(DCM_PixelData, bytes, &count);
@@ -193,7 +193,7 @@ iso_status unpack(iso_dicom *file, const Layout &l, iso_dicom_pixels *out, iso_e
 		bytes = reinterpret_cast<const Uint8 *>(words);
 		count *= 2;
 	}
-	if (done.bad() || !bytes) {
+	if (!iso_found(done) || !bytes) {
 		bytes = nullptr;
 		count = 0;
 	}
@@ -226,23 +226,30 @@ iso_status unpack(iso_dicom *file, const Layout &l, iso_dicom_pixels *out, iso_e
 
 } // namespace
 
+OFCondition iso_load(DcmFileFormat &file, const char *path, Uint32 longest, E_FileReadMode mode, const DcmTagKey &until)
+{
+	const OFCondition done = file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, longest, mode, until);
+	// Without memory for the header's first value DCMTK says that there is no header.
+	if (done == EC_MemoryExhausted || (done == EC_FileMetaInfoHeaderMissing && begins_as_dicom(path, true)))
+		throw std::bad_alloc();
+	return done;
+}
+
 iso_status iso_dicom_open(const char *path, iso_dicom **out, iso_error *err)
 {
 	*out = nullptr;
 	return iso_guard(err, [&]() -> iso_status {
 		iso_quiet();
-		ran_out = false;
-		if (!has_dicom_prefix(path)) return ISO_OK;
+		if (!begins_as_dicom(path, false)) return ISO_OK;
 		if (is_deflated(path))
 			return iso_fail(err, ISO_BAD_INPUT, path, "inflate it first: dcmconv +te IN OUT",
 					"the whole DICOM file is deflated (transfer syntax 1.2.840.10008.1.2.1.99)");
 		auto made = std::make_unique<iso_dicom>();
 		made->path = path;
-		const OFCondition done = made->file.loadFile(path, EXS_Unknown, EGL_noChange, LONG_VALUE, ERM_fileOnly);
+		const OFCondition done = iso_load(made->file, path, LONG_VALUE, ERM_fileOnly);
 		OFString sop_class;
-		if (done == EC_MemoryExhausted) return iso_fail_memory(err, path, 0);
 		if (done.bad() ||
-		    made->file.getMetaInfo()->findAndGetOFString(DCM_MediaStorageSOPClassUID, sop_class).bad())
+		    !iso_found(made->file.getMetaInfo()->findAndGetOFString(DCM_MediaStorageSOPClassUID, sop_class)))
 			return iso_fail(err, ISO_BAD_INPUT, path, DAMAGED, "a damaged or truncated DICOM file: %s",
 					done.bad() ? done.text() : "it does not say what it is");
 		made->sop_class = sop_class.c_str();
@@ -256,9 +263,11 @@ void iso_dicom_close(iso_dicom *file)
 	delete file;
 }
 
-iso_status iso_dicom_check(const iso_dicom *file, iso_error *err)
+iso_status iso_dicom_check(iso_status status, const char *path, iso_error *err)
 {
-	return ran_out ? iso_fail_memory(err, file->path.c_str(), 0) : ISO_OK;
+	const bool unfounded = ran_out && (status == ISO_OK || status == ISO_BAD_INPUT);
+	ran_out = false;
+	return unfounded ? iso_fail_memory(err, path, 0) : status;
 }
 
 const char *iso_dicom_class(const iso_dicom *file)
@@ -275,7 +284,7 @@ size_t iso_dicom_items(const iso_dicom_item *item, uint32_t sequence)
 {
 	return guarded<size_t>(0, [&]() -> size_t {
 		DcmSequenceOfItems *found = nullptr;
-		if (!item || item_of(item)->findAndGetSequence(key_of(sequence), found).bad() || !found) return 0;
+		if (!item || !iso_found(item_of(item)->findAndGetSequence(key_of(sequence), found)) || !found) return 0;
 		return found->card();
 	});
 }
@@ -284,7 +293,7 @@ const iso_dicom_item *iso_dicom_at(const iso_dicom_item *item, uint32_t sequence
 {
 	return guarded<const iso_dicom_item *>(nullptr, [&]() -> const iso_dicom_item * {
 		DcmSequenceOfItems *found = nullptr;
-		if (!item || item_of(item)->findAndGetSequence(key_of(sequence), found).bad() || !found ||
+		if (!item || !iso_found(item_of(item)->findAndGetSequence(key_of(sequence), found)) || !found ||
 		    n >= found->card())
 			return nullptr;
 		return handle_of(found->getItem(static_cast<unsigned long>(n)));
@@ -296,7 +305,7 @@ bool iso_dicom_text(const iso_dicom_item *item, uint32_t tag, char *to, size_t s
 	to[0] = '\0';
 	return guarded(false, [&] {
 		OFString text;
-		return item && item_of(item)->findAndGetOFStringArray(key_of(tag), text).good() &&
+		return item && iso_found(item_of(item)->findAndGetOFStringArray(key_of(tag), text)) &&
 		       copy_text(text, to, size);
 	});
 }
@@ -306,21 +315,21 @@ double iso_dicom_number(const iso_dicom_item *item, uint32_t tag, size_t n)
 	return guarded(static_cast<double>(NAN), [&] {
 		DcmElement *element = nullptr;
 		Float64 value = 0;
-		if (!item || item_of(item)->findAndGetElement(key_of(tag), element).bad() || !element ||
-		    element->getFloat64(value, static_cast<unsigned long>(n)).bad()) {
+		if (!item || !iso_found(item_of(item)->findAndGetElement(key_of(tag), element)) || !element ||
+		    !iso_found(element->getFloat64(value, static_cast<unsigned long>(n)))) {
 			// DCMTK has no floating-point view of IS and of the integers.
 			Sint32 whole = 0;
 			Uint32 positive = 0;
 			Uint16 small = 0;
 			Sint16 signed_small = 0;
 			if (!element) return static_cast<double>(NAN);
-			if (element->getUint16(small, static_cast<unsigned long>(n)).good())
+			if (iso_found(element->getUint16(small, static_cast<unsigned long>(n))))
 				value = small;
-			else if (element->getSint16(signed_small, static_cast<unsigned long>(n)).good())
+			else if (iso_found(element->getSint16(signed_small, static_cast<unsigned long>(n))))
 				value = signed_small;
-			else if (element->getUint32(positive, static_cast<unsigned long>(n)).good())
+			else if (iso_found(element->getUint32(positive, static_cast<unsigned long>(n))))
 				value = positive;
-			else if (element->getSint32(whole, static_cast<unsigned long>(n)).good())
+			else if (iso_found(element->getSint32(whole, static_cast<unsigned long>(n))))
 				value = whole;
 			else
 				return static_cast<double>(NAN);
@@ -346,7 +355,7 @@ iso_status iso_dicom_decimals(const iso_dicom_item *item, uint32_t tag, const ch
 	*count = 0;
 	return iso_guard(err, [&]() -> iso_status {
 		OFString text;
-		if (!item || item_of(item)->findAndGetOFStringArray(key_of(tag), text).bad() || text.empty())
+		if (!item || !iso_found(item_of(item)->findAndGetOFStringArray(key_of(tag), text)) || text.empty())
 			return ISO_OK;
 		// One pass: DCMTK looks for each single value from the start.
 		std::vector<double> numbers;
@@ -374,7 +383,7 @@ size_t iso_dicom_count(const iso_dicom_item *item, uint32_t tag)
 {
 	return guarded<size_t>(0, [&]() -> size_t {
 		DcmElement *element = nullptr;
-		if (!item || item_of(item)->findAndGetElement(key_of(tag), element).bad() || !element) return 0;
+		if (!item || !iso_found(item_of(item)->findAndGetElement(key_of(tag), element)) || !element) return 0;
 		return element->getVM();
 	});
 }
@@ -413,8 +422,8 @@ double iso_dicom_private_number(const iso_dicom_item *item, uint32_t tag, const 
 	return guarded(static_cast<double>(NAN), [&] {
 		const Uint8 *bytes = nullptr;
 		unsigned long count = 0;
-		if (item_of(item)->findAndGetUint8Array(key_of(there), bytes, &count).bad() || !bytes || count < 1 ||
-		    count >= sizeof text)
+		if (!iso_found(item_of(item)->findAndGetUint8Array(key_of(there), bytes, &count)) || !bytes ||
+		    count < 1 || count >= sizeof text)
 			return static_cast<double>(NAN);
 		std::memcpy(text, bytes, count);
 		text[count] = '\0';
@@ -438,8 +447,7 @@ iso_status iso_dicom_read_pixels(iso_dicom *file, iso_dicom_pixels *out, iso_err
 					"the pixels cannot be read: %s", problem);
 		// What was left on the disk is read now; a file that ends before it is told here.
 		const OFCondition done = file->file.loadAllDataIntoMemory();
-		if (done == EC_MemoryExhausted) return iso_fail_memory(err, file->path.c_str(), 0);
-		if (done.bad())
+		if (!iso_found(done))
 			return iso_fail(err, ISO_BAD_INPUT, file->path.c_str(), DAMAGED,
 					"a damaged or truncated DICOM file: %s", done.text());
 		const iso_status unpacked = decompress(file, layout, err);

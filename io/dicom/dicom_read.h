@@ -22,8 +22,10 @@ typedef struct iso_dicom_item iso_dicom_item; /* the data set, or an item of a s
  * 132 bytes of a DICOM file. A DICOM file that cannot be read: ISO_BAD_INPUT. */
 iso_status iso_dicom_open(const char *path, iso_dicom **out, iso_error *err);
 void iso_dicom_close(iso_dicom *file);
-/* The look-ups below say nothing when memory runs out: ISO_NO_MEMORY when one of this thread did since its last iso_dicom_open. */
-iso_status iso_dicom_check(const iso_dicom *file, iso_error *err);
+/* The look-ups below say of what they had no memory for that it is not there, and a reader then complains of the file. Every reader passes what it
+ * came to through this before it returns, whatever it is: ISO_OK and ISO_BAD_INPUT become ISO_NO_MEMORY when a look-up of this thread
+ * ran out of memory since the last time. */
+iso_status iso_dicom_check(iso_status status, const char *path, iso_error *err);
 
 /* Its SOP class as the file's meta header states it, "1.2.840..."; never NULL. */
 const char *iso_dicom_class(const iso_dicom *file);

@@ -34,6 +34,24 @@ template <typename Body> iso_status iso_guard(iso_error *err, Body body) noexcep
 	}
 }
 
+// DCMTK throws when memory runs out, or says so, or says of a value whose buffer it could not have, when that is looked at, that it is in
+// no stream. The last is meant only where no value is left on the disk.
+inline bool iso_ran_out(const OFCondition &done)
+{
+	return done == EC_MemoryExhausted || done == EC_InvalidStream;
+}
+
+// Was it found? What could not be looked for, for want of memory, is not said to be missing: that is thrown.
+inline bool iso_found(const OFCondition &done)
+{
+	if (done == EC_MemoryExhausted) throw std::bad_alloc();
+	return done.good();
+}
+
+// Reads a file up to an element, values longer than `longest` staying on the disk (dicom_read.cc). Throws when there is no memory.
+OFCondition iso_load(DcmFileFormat &file, const char *path, Uint32 longest, E_FileReadMode mode,
+		     const DcmTagKey &until = DCM_UndefinedTagKey);
+
 // Writes a file through memory (dicom_file.cc); errors name `shown`.
 iso_status iso_write_dicom(DcmFileFormat &file, E_TransferSyntax syntax, const char *path, const char *shown,
 			   iso_error *err);

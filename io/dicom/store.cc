@@ -21,7 +21,7 @@ namespace
 void take(DcmItem *from, const DcmTagKey &tag, char *to, size_t size)
 {
 	OFString text;
-	if (from->findAndGetOFString(tag, text).good() && text.size() < size)
+	if (iso_found(from->findAndGetOFString(tag, text)) && text.size() < size)
 		std::snprintf(to, size, "%s", text.c_str());
 }
 
@@ -74,6 +74,7 @@ iso_delivery store(iso_scu &scu, const char *path, const iso_dcm_object *object,
 	const OFCondition done = scu.sendSTORERequest(context, path, nullptr, answer);
 	if (done.bad()) {
 		problem = done.text();
+		if (done == EC_MemoryExhausted) return ISO_LOST; // nobody's fault but the moment's
 		// DCMTK's conditions of reading a file and of the object in it come before a byte is sent.
 		const bool ours = done.module() == OFM_dcmdata || done == NET_EC_NoAcceptablePresentationContexts ||
 				  done == DIMSE_NOVALIDPRESENTATIONCONTEXTID || done == NET_EC_InvalidSOPClassUID ||
@@ -99,8 +100,7 @@ iso_status iso_dcm_look(const char *path, iso_dcm_object *object, bool *found, i
 		iso_quiet();
 		DcmFileFormat file;
 		// What follows (0020,000E) is of no interest here; the pixels stay on the disk.
-		if (file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, 256, ERM_fileOnly, DCM_StudyID).bad())
-			return ISO_OK;
+		if (iso_load(file, path, 256, ERM_fileOnly, DCM_StudyID).bad()) return ISO_OK;
 		DcmItem *meta = file.getMetaInfo(), *data = file.getDataset();
 		take(meta, DCM_MediaStorageSOPClassUID, object->sop_class, sizeof object->sop_class);
 		take(meta, DCM_TransferSyntaxUID, object->syntax, sizeof object->syntax);

@@ -5,15 +5,11 @@
 #include <string.h>
 
 #include "core/output.h"
-#include "io/dicom/dicom_file.h"
 #include "isotrace/attenuation.h"
 #include "isotrace/calibration.h"
-#include "isotrace/dicom.h"
-#include "isotrace/dicom_in.h"
 #include "isotrace/exports.h"
 #include "isotrace/listmode.h"
 #include "isotrace/nifti.h"
-#include "isotrace/pacs.h"
 #include "isotrace/singles.h"
 #include "tests/failure/inject.h"
 #include "tests/harness.h"
@@ -173,158 +169,6 @@ static void safir(void)
 	iso_fail_every_allocation(&(iso_scenario){.run = read_export});
 }
 
-static iso_status write_dicom(const char *folder, iso_error *err)
-{
-	const iso_dicom_dose dose = {
-	    .injected_bq = 7e6, .injection_utc_s = given_volume->acquisition.injection_utc_s, .body_mass_g = 20};
-	const iso_dicom_options options = {.real_world_values = true};
-	iso_dicom_subject subject = iso_dicom_subject_unknown();
-	strcpy(subject.patient_id, "M01");
-	strcpy(subject.species, "mouse");
-	return iso_dicom_write_images(in(folder, "series"), given_volume, &dose, &subject, &options, NULL, err);
-}
-
-static iso_status read_dicom(const char *folder, iso_error *err)
-{
-	(void)folder;
-	iso_volume *volume = NULL;
-	const iso_status status = iso_dicom_read_volume(iso_test_path("series"), NULL, NULL, &volume, NULL, err);
-	iso_volume_free(volume);
-	return status;
-}
-
-static void dicom(void)
-{
-	iso_error err;
-	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
-	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
-	ISO_ASSERT_OK(write_dicom(iso_test_path("."), &err), err);
-	iso_fail_every_allocation(&(iso_scenario){.run = read_dicom, .max_runs = 100});
-	given_volume->acquisition.modality = ISO_MODALITY_SPECT;
-	iso_fail_every_allocation(&(iso_scenario){.run = write_dicom, .max_runs = 200});
-	iso_volume_free(given_volume);
-}
-
-/* All that goes beside the images, of one organ. */
-static iso_image *given_labels;
-static char pdf_path[PATH_MAX];
-
-static iso_status write_objects(const char *folder, iso_error *err)
-{
-	static iso_organ organ = {.label = 1, .name = "quux gland"};
-	static size_t first[2] = {0, 2}, voxel[2] = {0, 1};
-	static float fraction[2] = {1, 0.5f};
-	static iso_uptake row = {
-	    .organ = "quux gland", .mass_source = "entered", .volume_ml = 1, .percent_id_per_g = 2};
-	static double time_h[1] = {1}, recovered[1] = {100}, uncertainty[1] = {3};
-	const iso_organs organs = {.count = 1,
-				   .organ = &organ,
-				   .grid = given_volume->grid,
-				   .first = first,
-				   .voxel = voxel,
-				   .fraction = fraction};
-	const iso_biodistribution table = {.frames = 1,
-					   .organs = 1,
-					   .time_h = time_h,
-					   .row = &row,
-					   .recovered_percent_id = recovered,
-					   .recovered_uncertainty = uncertainty};
-	const iso_dicom_objects objects = {.segmentation = ISO_DICOM_SEGMENTS_BINARY,
-					   .labels = given_labels,
-					   .organs = &organs,
-					   .report = &table,
-					   .map = ISO_DICOM_MAP_SUV,
-					   .pdf = pdf_path};
-	const iso_dicom_options options = {.objects = &objects};
-	const iso_dicom_dose dose = {
-	    .injected_bq = 7e6, .injection_utc_s = given_volume->acquisition.injection_utc_s, .body_mass_g = 20};
-	iso_dicom_subject subject = iso_dicom_subject_unknown();
-	strcpy(subject.patient_id, "M01");
-	return iso_dicom_write_images(in(folder, "series"), given_volume, &dose, &subject, &options, NULL, err);
-}
-
-static void dicom_objects(void)
-{
-	iso_error err;
-	static const char pdf[] = "%PDF-1.4\n%%EOF\n";
-	snprintf(pdf_path, sizeof pdf_path, "%s", iso_test_path("report.pdf"));
-	ISO_ASSERT_OK(iso_output_write(pdf_path, pdf, sizeof pdf - 1, &err), err);
-	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
-	ISO_ASSERT_OK(iso_image_create(&given_volume->grid, ISO_UNIT_LABEL, &given_labels, &err), err);
-	given_labels->voxels[0] = 1;
-	iso_fail_every_allocation(&(iso_scenario){.run = write_objects, .max_runs = 200});
-	iso_image_free(given_labels);
-	iso_volume_free(given_volume);
-}
-
-static char key_path[PATH_MAX], series_path[PATH_MAX];
-
-static iso_status hide(const char *folder, iso_error *err)
-{
-	iso_dicom_key key;
-	const iso_status status = iso_dicom_key_read(key_path, &key, err);
-	return status != ISO_OK ? status : iso_dicom_deidentify(series_path, in(folder, "public"), &key, NULL, err);
-}
-
-static void deidentify(void)
-{
-	iso_error err;
-	static const char secret[] = "a secret of the tests";
-	snprintf(key_path, sizeof key_path, "%s", iso_test_path("key"));
-	snprintf(series_path, sizeof series_path, "%s", iso_test_path("series"));
-	ISO_ASSERT_OK(iso_output_write(key_path, secret, sizeof secret, &err), err);
-	ISO_ASSERT_OK(sample_volume(1, 0, &given_volume, &err), err);
-	ISO_ASSERT_OK(write_dicom(iso_test_folder(), &err), err);
-	iso_volume_free(given_volume);
-	iso_fail_every_allocation(&(iso_scenario){.run = hide, .max_runs = 200});
-}
-
-/* Three slices of 4 x 5 pixels. */
-static void write_ct(const char *folder)
-{
-	iso_error err;
-	static const int16_t pixels[20] = {0};
-	ISO_ASSERT_OK(iso_make_directory(folder, &err), err);
-	for (int k = 0; k < 3; k++) {
-		iso_dcm *dcm;
-		char text[64], path[PATH_MAX];
-		ISO_ASSERT_OK(iso_dcm_create(&dcm, &err), err);
-		iso_dcm_text(dcm, 0x00080016, "1.2.840.10008.5.1.4.1.1.2");
-		snprintf(text, sizeof text, "1.2.3.%d", k + 1);
-		iso_dcm_text(dcm, 0x00080018, text);
-		iso_dcm_text(dcm, 0x0020000e, "1.2.3");
-		iso_dcm_text(dcm, 0x00100020, "M01");
-		iso_dcm_text(dcm, 0x00180060, "120");
-		iso_dcm_text(dcm, 0x00200037, "1\\0\\0\\0\\1\\0");
-		snprintf(text, sizeof text, "0\\0\\%d", k);
-		iso_dcm_text(dcm, 0x00200032, text);
-		iso_dcm_text(dcm, 0x00280030, "1\\1");
-		iso_dcm_text(dcm, 0x00281052, "-1000");
-		iso_dcm_text(dcm, 0x00281053, "1");
-		iso_dcm_us(dcm, 0x00280002, 1);
-		iso_dcm_us(dcm, 0x00280010, 5);
-		iso_dcm_us(dcm, 0x00280011, 4);
-		iso_dcm_us(dcm, 0x00280100, 16);
-		iso_dcm_us(dcm, 0x00280101, 16);
-		iso_dcm_us(dcm, 0x00280102, 15);
-		iso_dcm_us(dcm, 0x00280103, 1);
-		iso_dcm_pixels(dcm, pixels, 20);
-		snprintf(path, sizeof path, "%s/%d.dcm", folder, k);
-		ISO_ASSERT_OK(iso_dcm_save(dcm, path, path, &err), err);
-		iso_dcm_free(dcm);
-	}
-}
-
-static iso_status read_ct(const char *folder, iso_error *err)
-{
-	(void)folder;
-	iso_image *ct = NULL;
-	iso_ct_facts facts;
-	const iso_status status = iso_ct_read(iso_test_path("ct"), NULL, NULL, &ct, &facts, err);
-	iso_image_free(ct);
-	return status;
-}
-
 static iso_status read_tables(const char *folder, iso_error *err)
 {
 	(void)folder;
@@ -350,12 +194,10 @@ static void attenuation(void)
 	const iso_grid grid =
 	    iso_grid_centred((const size_t[]){4, 5, 6}, (const double[]){1, 1, 1}, (const double[]){0, 0, 0});
 	iso_error err;
-	write_ct(iso_test_path("ct"));
 	ISO_ASSERT_OK(iso_output_write(iso_test_path("curve.csv"), curve, sizeof curve - 1, &err), err);
 	ISO_ASSERT_OK(iso_output_write(iso_test_path("labels.csv"), labels, sizeof labels - 1, &err), err);
 	ISO_ASSERT_OK(iso_image_create(&grid, ISO_UNIT_PER_CM, &given_image, &err), err);
 	static const char *const image[] = {"mu.nii.gz", NULL}; /* a map without its sidecar is a map */
-	iso_fail_every_allocation(&(iso_scenario){.run = read_ct, .max_runs = 200});
 	iso_fail_every_allocation(&(iso_scenario){.run = read_tables});
 	iso_fail_every_allocation(&(iso_scenario){.run = write_mu, .may_remain = image});
 	iso_image_free(given_image);
@@ -392,58 +234,13 @@ static void calibration(void)
 	iso_fail_every_allocation(&(iso_scenario){.run = read_calibration});
 }
 
-static iso_status load_pacs(const char *folder, iso_error *err)
-{
-	(void)folder;
-	iso_pacs_file file;
-	const iso_status status = iso_pacs_file_load(iso_test_path("pacs.yaml"), &file, err);
-	if (status == ISO_OK) iso_pacs_file_free(&file);
-	return status;
-}
-
-static iso_status use_queue(const char *folder, iso_error *err)
-{
-	iso_pacs pacs;
-	iso_pacs_queue_status *look = NULL;
-	size_t count, sent, failed;
-	iso_status status = iso_pacs_parse("A@127.0.0.1:1", &pacs, err);
-	pacs.send_by_web = true; /* to where nobody is */
-	pacs.retries = 0;
-	strcpy(pacs.web.url, "http://127.0.0.1:1");
-	if (status == ISO_OK)
-		status = iso_pacs_queue_add(in(folder, "queue"), iso_test_path("sent"), &pacs, NULL, NULL, NULL, err);
-	if (status == ISO_OK) status = iso_pacs_queue_send(in(folder, "queue"), &pacs, NULL, NULL, &sent, &failed, err);
-	if (status == ISO_IO) status = ISO_OK;
-	if (status == ISO_OK) status = iso_pacs_queue_look(in(folder, "queue"), &look, &count, err);
-	free(look);
-	return status;
-}
-
-static void pacs(void)
-{
-	static const char *const queue[] = {"queue", NULL};
-	static const char text[] =
-	    "receivers:\n  - {name: a, aet: A, host: h, port: 104}\n"
-	    "listen: {port: 1, folder: in, peers: [{aet: B, host: h}], needs: [CT], command: [a, b]}\n";
-	iso_error err;
-	ISO_ASSERT_OK(iso_output_write(iso_test_path("pacs.yaml"), text, strlen(text), &err), err);
-	write_ct(iso_test_path("sent"));
-	iso_fail_every_allocation(&(iso_scenario){.run = load_pacs});
-	iso_fail_every_allocation(&(iso_scenario){.run = use_queue, .may_remain = queue, .max_runs = 200});
-}
-
 static const iso_test tests[] = {
-    {"CT, tables and mu maps", attenuation},
+    {"tables and mu maps", attenuation},
     {"calibration files", calibration},
-
     {"NIfTI images", nifti},
     {"volumes with sidecar and replicates", volumes},
     {"native list-mode", listmode},
     {"PETLINK export", petlink},
     {"SAFIR export", safir},
-    {"DICOM series", dicom},
-    {"DICOM objects beside them", dicom_objects},
-    {"DICOM without identities", deidentify},
-    {"PACS configuration and queue", pacs},
 };
 ISO_TEST_MAIN("memory, io", tests)
