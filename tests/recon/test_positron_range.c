@@ -236,6 +236,89 @@ static void test_skin(void)
 	}
 }
 
+/* Of decays spread evenly over a ball in air, what leaves through its surface: the way to the surface has the density
+ * 3 / (4 R) (1 - l^2 / (4 R^2)) (its chords' is l / (2 R^2)), and a positron goes farther than l with (1 + l / s) exp(-l / s). Midpoints. */
+static double escape_of_ball(const iso_positron_range *range, double radius_mm)
+{
+	enum { STEPS = 20000 };
+	double sum = 0;
+	for (int n = 0; n < STEPS; n++) {
+		const double l = 2 * radius_mm * (n + 0.5) / STEPS, chord = l / (2 * radius_mm);
+		for (int part = 0; part < 2; part++) {
+			const double p = part ? 1 - range->near_probability : range->near_probability;
+			const double w = l / range->scale_mm[part];
+			sum += p * (1 + w) * exp(-w) * 1.5 * (1 - chord * chord) / STEPS;
+		}
+	}
+	return sum;
+}
+
+/* The part of each voxel that lies in a ball whose centre is no voxel's, from 6 x 6 x 6 points. */
+static void fill_ball(const iso_grid *grid, double radius_mm, float unit, float *voxels)
+{
+	enum { POINTS = 6 };
+	static const double centre_mm[3] = {0.11, -0.23, 0.17};
+	for (size_t v = 0; v < iso_grid_voxels(grid); v++) {
+		const double index[3] = {(double)(v % grid->size[0]), (double)(v / grid->size[0] % grid->size[1]),
+					 (double)(v / grid->size[0] / grid->size[1])};
+		int in = 0;
+		for (int n = 0; n < POINTS * POINTS * POINTS; n++) {
+			const int at[3] = {n % POINTS, n / POINTS % POINTS, n / POINTS / POINTS};
+			double away2 = 0;
+			for (int a = 0; a < 3; a++) {
+				const double x = grid->origin_mm[a] +
+						 grid->voxel_mm[a] * (index[a] + (at[a] + 0.5) / POINTS - 0.5) -
+						 centre_mm[a];
+				away2 += x * x;
+			}
+			in += away2 < radius_mm * radius_mm;
+		}
+		voxels[v] = unit * (float)in / (POINTS * POINTS * POINTS);
+	}
+}
+
+/* A round body's surface is steps of voxels: a ray that leaves across one of them meets the next ones' thin parts, and goes on. Stopped
+ * there, 6 to 9 % too few would leave. What is thinner than 0.15 counts as air: at most 0.15 h / 2 of matter that a ray is short of at its
+ * end, through which half of those at the surface come, of the mean range / 4 that all depths lose: 4.7 % with mu of 0.8 mm, 2.4 % with 0.4 mm.
+ * Decays there are barred and annihilate nowhere, half of them too many. Noise is less: thousands of voxels with 192 rays each. */
+static void test_ball(void)
+{
+	enum { EDGE = 20 };
+	const double radius_mm = 6;
+	iso_error err;
+	iso_positron_range range;
+	ISO_ASSERT_OK(iso_positron_range_find("Ga-68", &range, &err), err);
+	const iso_grid grid =
+	    iso_grid_centred((size_t[3]){EDGE, EDGE, EDGE}, (double[3]){0.8, 0.8, 0.8}, (double[3]){0});
+	const size_t n = iso_grid_voxels(&grid);
+	float *decays = malloc(n * sizeof *decays), *y = malloc(n * sizeof *y);
+	fill_ball(&grid, radius_mm, 1, decays);
+	for (size_t finer = 1; finer < 3; finer++) {
+		const size_t size = finer * EDGE;
+		const double edge = 0.8 / (double)finer;
+		const iso_grid map =
+		    iso_grid_centred((size_t[3]){size, size, size}, (double[3]){edge, edge, edge}, (double[3]){0});
+		iso_image *mu;
+		iso_range_model *model;
+		ISO_ASSERT_OK(iso_image_create(&map, ISO_UNIT_PER_CM, &mu, &err), err);
+		fill_ball(&map, radius_mm, 0.0960F, mu->voxels);
+		ISO_ASSERT_OK(iso_range_model_create(&grid, mu, &range, &model, &err), err);
+		iso_range_model_forward(model, decays, y);
+		double sum = 0, decayed = 0, barred = 0;
+		for (size_t v = 0; v < n; v++) {
+			sum += (double)y[v];
+			decayed += (double)decays[v];
+			if (decays[v] < 0.15F) barred += (double)decays[v];
+		}
+		const double lost = decayed - sum - 0.5 * barred;
+		ISO_ASSERT_NEAR(lost / (decayed * escape_of_ball(&range, radius_mm)), 1, 0.05 / (double)finer);
+		iso_image_free(mu);
+		iso_range_model_free(model);
+	}
+	free(decays);
+	free(y);
+}
+
 /* A slot of air across a body of water: what leaves on one side enters on the other, and nothing is lost but through the slot's ends. From a
  * point on its wall, 4 mm wide and 6 mm to the nearest end, directions within atan(6 / 4) of the normal come across: 1 - cos = 0.45. */
 static void test_cavity(void)
@@ -322,6 +405,7 @@ static const iso_test tests[] = {
     {"the same per gram everywhere stays so", test_fano},
     {"soft tissue as water", test_water},
     {"escape through the skin", test_skin},
+    {"escape from a ball", test_ball},
     {"a cavity", test_cavity},
     {"adjoint", test_adjoint}};
 
