@@ -71,6 +71,8 @@ static iso_delivery judge(const iso_http_answer *answer, const iso_dcm_object *o
 			 status);
 		return ISO_LATER;
 	}
+	/* What stands between us and the server gave up waiting, or it broke down itself: the object may be stored all the same. */
+	if (status == 500 || status == 502 || status == 504) return ISO_LOST;
 	if (status == 404 || status == 408 || status == 429 || status >= 500 || status < 200 ||
 	    (status >= 300 && status < 400))
 		return ISO_LATER;
@@ -90,7 +92,7 @@ static iso_delivery judge(const iso_http_answer *answer, const iso_dcm_object *o
 	else if (status < 300) {
 		snprintf(problem, size, "HTTP status %ld, but the server does not say that it stored this object",
 			 status);
-		delivery = ISO_LATER;
+		delivery = ISO_LOST;
 	}
 	json_decref(root);
 	return delivery;

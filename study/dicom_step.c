@@ -100,11 +100,16 @@ iso_status iso_study_run_dicom(iso_job *job, const json_t *facts, iso_error *err
 	ISO_TRY(iso_path_join(job->folder, ISO_STUDY_DICOM, path, err));
 	ISO_TRY(dicom_dose(job, &dose, err));
 	if (job->study->deidentify[0]) ISO_TRY(iso_dicom_key_read(job->study->deidentify, &key, err));
-	ISO_TRY(iso_job_read(job, uses_organs(job), job->study->structured_report, &data, err));
+	/* Quantified in this run, it was from the same files: it would be found again. Where that step was skipped it is: the table on the
+	 * disk has nine digits. */
+	const bool reported = job->study->structured_report;
+	ISO_TRY(iso_job_read(job, uses_organs(job), reported && !job->result, &data, err));
 	const iso_dicom_objects objects = {.segmentation = job->study->segmentation,
 					   .labels = data.labels,
 					   .organs = data.organs,
-					   .report = data.result};
+					   .report = !reported     ? NULL
+						     : job->result ? job->result
+								   : data.result};
 	const iso_dicom_options options = {.deidentify = job->study->deidentify[0] ? &key : NULL, .objects = &objects};
 	if (data.organs) tell_organs(job, data.organs);
 	const iso_status status = iso_dicom_write_images(path, data.volume, &dose, &subject, &options, NULL, err);

@@ -222,6 +222,7 @@ static void free_jobs(iso_job *jobs, size_t count)
 		json_decref(jobs[j].manifest);
 		json_decref(jobs[j].known_files);
 		json_decref(jobs[j].notes);
+		iso_biodistribution_free(jobs[j].result);
 	}
 	free(jobs);
 }

@@ -229,6 +229,10 @@ static iso_status run_quant(iso_job *job, const json_t *facts, iso_error *err)
 	iso_status status = iso_json_dump(facts, JSON_COMPACT | JSON_SORT_KEYS, &provenance, err);
 	if (status == ISO_OK) status = iso_biodistribution_write(job->folder, &data.result, 1, provenance, err);
 	if (status == ISO_OK) tell_warnings(job, data.result);
+	if (status == ISO_OK) {
+		job->result = data.result;
+		data.result = NULL;
+	}
 	free(provenance);
 	iso_job_data_free(&data);
 	return status;

@@ -236,6 +236,33 @@ def test_web_failures(folder):
         server.server_close()
 
 
+def test_web_doubt(folder):
+    """A server that stored an object, and could not say so, is asked for it: it gets it once"""
+    (path,) = make_objects(folder + "/in", 1)
+    (made,) = by_instance([path]).values()
+    server = http.server.HTTPServer(("127.0.0.1", 0), Stub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    where = f"/dw/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances"
+    there = json.dumps([{"00080018": {"vr": "UI", "Value": [made.SOPInstanceUID]}}]).encode()
+    try:
+        for number, (reply, has, posts) in enumerate((
+                ((504, b""), there, 1), ((502, b""), there, 1), ((500, b"oops"), there, 1), ((200, b"{}"), there, 1),
+                ((504, b""), b"[]", 2),  # it has not
+                ((503, b"busy"), there, 2))):  # which says that it did nothing: no question
+            Stub.requests, Stub.replies = [], [reply, (200, json.dumps(
+                {"00081199": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": [made.SOPInstanceUID]}}]}}).encode())]
+            Stub.pages = {where: ("application/dicom+json", has)}
+            os.mkdir(f"{folder}/{number}")
+            config = write_config(f"{folder}/{number}/pacs.yaml", WEB, url=f"http://127.0.0.1:{server.server_port}/dw/", retries=1,
+                                  more="")
+            out, _ = isotrace("send", folder + "/in", "--config", config, "--pacs", "web", "--json")
+            assert json.loads(out) == {"stored": 1, "failed": 0, "known": 0}, (reply, out)
+            assert len(Stub.requests) == posts, (reply, len(Stub.requests))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_web_answers(folder):
     """Answers to a search and a fetch that are cut, foreign or no DICOM: nothing is written"""
     (path,) = make_objects(folder + "/in", 1)
@@ -403,5 +430,5 @@ def test_cut_off(folder):
         assert not os.path.exists(folder + "/back") and not glob.glob(folder + "/.part*")
 
 
-run([test_commitment, test_tls, test_web, test_web_failures, test_web_answers, test_fetch, test_dcmqrscp, test_cut_off],
+run([test_commitment, test_tls, test_web, test_web_failures, test_web_doubt, test_web_answers, test_fetch, test_dcmqrscp, test_cut_off],
     modules=("numpy", "nibabel", "pydicom"))

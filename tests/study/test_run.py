@@ -193,6 +193,12 @@ def damaged_output_is_made_again(study):
     code, said, stderr = study.run()
     check(code == 0 and said["steps_done"] >= 1, code, said, stderr)
     check(hashes(study.path("results"), RESULTS) == good, "not the same result")
+    # A report of a run that quantified, and one of a run that did not: the same bytes.
+    written = hashes(study.path("results/A/dicom"), ["report.dcm", "segmentation.dcm"])
+    os.remove(study.path("results/A/dicom/report.dcm"))
+    code, said, stderr = study.run()
+    check(code == 0 and said["steps_done"] == 1, code, said, stderr)
+    check(hashes(study.path("results/A/dicom"), ["report.dcm", "segmentation.dcm"]) == written, "not the same report")
 
 
 def broken_subject(study):
