@@ -68,15 +68,15 @@ def run(*arguments):
 
 
 def kill_in_the_middle(options):
-    """Kills -9 once the third image of six has an entry (one more is the folder's mark); False: it was done before."""
-    for _ in range(5):
+    """Kills -9 once the third image of four has an entry (one more is the folder's mark); again when it came further meanwhile."""
+    for _ in range(20):
         shutil.rmtree(CHECKPOINT, ignore_errors=True)
         child = subprocess.Popen(command('a.clm.safir', 'x.nii.gz', options, ('--checkpoint-every', '0')),
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while child.poll() is None and len(glob.glob(CHECKPOINT + '/*.cache')) < 4:
             time.sleep(0.0005)
         child.send_signal(signal.SIGKILL)
-        if child.wait() == -signal.SIGKILL:
+        if child.wait() == -signal.SIGKILL and len(glob.glob(CHECKPOINT + '/*.cache')) == 4:
             return True
     return False
 
