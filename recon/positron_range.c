@@ -28,6 +28,8 @@ static const double density_most = 0.8, density_air = 0.15, density_least = 0.00
 static const double skin_mm = 3;
 /* Beyond so many mean ranges less than 0.1 % of those that a surface loses come from (their mean distance counts). */
 static const double surface_means = 6;
+/* Of a ray's positrons: so few are not followed. */
+static const double hardly_any = 1e-5;
 
 typedef struct hit {
 	size_t voxel;
@@ -209,7 +211,7 @@ static outing leave(const iso_range_model *m, const matter_map *map, const iso_p
 	outing out = {.surfaced = 0};
 	size_t voxel;
 	bool air = false, entered = false;
-	for (double at = 0.5 * map->step_mm; flying > 0; at += map->step_mm) {
+	for (double at = 0.5 * map->step_mm; flying > hardly_any; at += map->step_mm) {
 		for (int a = 0; a < 3; a++) point[a] = start_mm[a] + at * direction[a];
 		if (!inside(m, point, &voxel)) break;
 		const double density = density_at(map, point);
@@ -218,16 +220,16 @@ static outing leave(const iso_range_model *m, const matter_map *map, const iso_p
 			out.surfaced = flying = tail(range, water);
 		}
 		water += map->step_mm * at_least(density);
-		const double left = water < most ? tail(range, water) : 0;
 		entered = m->body[voxel] && air;
-		if (entered && flying > left) {
-			/* what has been chosen stays so with the probability of what ended before */
-			const double ends = flying - left, part = ends / (out.stopped += ends);
-			if (choice < part) out.voxel = voxel;
-			choice = choice < part ? choice / part : (choice - part) / (1 - part);
-			flying = left;
-		} else if (water >= most)
-			break;
+		if (!entered && water >= most) break;
+		if (!entered) continue;
+		const double left = water < most ? tail(range, water) : 0, ends = flying - left;
+		if (!(ends > 0)) continue;
+		/* what has been chosen stays so with the probability of what ended before */
+		const double part = ends / (out.stopped += ends);
+		if (choice < part) out.voxel = voxel;
+		choice = choice < part ? choice / part : (choice - part) / (1 - part);
+		flying = left;
 	}
 	if (entered && out.stopped > 0) out.stopped += flying; /* matter goes on beyond the grid */
 	return out;
