@@ -109,10 +109,6 @@ def leftovers(folder):
 DIARY = ("study.json", "steps.json")
 whole = {}
 
-# The sanitized build is clang's, whose OpenMP makes shared memory of 1024 bytes when it starts, under the same limit, and ends the program
-# when it cannot. The build with gcc shows what happens below.
-OPENMP_BYTES = {verb: 1024 for verb in ("simulate", "normalise", "recon", "run")} if "ISO_SANITIZED" in os.environ else {}
-
 
 def check_folder(verb, out, what):
     """Nothing but whole files, and not all of them."""
@@ -140,8 +136,7 @@ def check_failure(verb, out, code, message, what):
 def size_limit(verb):
     # The diary's length differs by a digit of the seconds it took.
     sizes = sorted({size for name, (_, size) in whole[verb].items() if os.path.basename(name) not in DIARY})
-    least = OPENMP_BYTES.get(verb, 0)
-    for limit in sorted({max(limit, least) for limit in (0, 1000, sizes[-1] // 2, sizes[-1] - 1)}):
+    for limit in sorted({0, 1000, sizes[-1] // 2, sizes[-1] - 1}):
         if limit >= sizes[-1]:
             continue
         out = tempfile.mkdtemp(dir=base)
@@ -203,8 +198,8 @@ def scratch(verb):
     """Events that find no place in memory find none in the scratch folder either; the volume's own folder is all right."""
     out, there = tempfile.mkdtemp(dir=base), tempfile.mkdtemp(dir=base)
     command = verbs(out)["recon"] + ["--max-memory", "1K", "--scratch"]
-    code, message = call(command + [there], lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)))
-    check_failure("recon", there, code, message, "at most 1024 bytes")
+    code, message = call(command + [there], lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+    check_failure("recon", there, code, message, "at most 1000 bytes")
     assert "--max-memory" in message and "--scratch" in message, message
     absent = os.path.join(there, "absent")
     code, message = call(command + [absent])
