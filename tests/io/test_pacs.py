@@ -3,6 +3,7 @@
 """isotrace send and fetch against a real Orthanc, DCMTK's storescp and dcmqrscp: TLS, storage commitment, DICOMweb, and that what comes back is
 what was sent, pixel by pixel and value by value."""
 
+import contextlib
 import glob
 import http.server
 import json
@@ -195,6 +196,24 @@ class Stub(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@contextlib.contextmanager
+def stub():
+    """The port of a server that answers as Stub is told."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), Stub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def stow_answer(sequence, uid):
+    """What a server says of an instance that it stored (00081199) or did not (00081198)."""
+    return json.dumps({sequence: {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": [uid]},
+                                                          "00081197": {"vr": "US", "Value": [0x0110]}}]}}).encode()
+
+
 def test_web_failures(folder):
     """A busy server is asked again, a refusal is kept apart, a token is sent and never shown"""
     (path,) = make_objects(folder + "/in", 1)
@@ -202,25 +221,20 @@ def test_web_failures(folder):
     with open(folder + "/token", "w") as f:
         f.write("hush.token\n")
     os.chmod(folder + "/token", 0o640)
-    server = http.server.HTTPServer(("127.0.0.1", 0), Stub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        config = write_config(folder + "/pacs.yaml", WEB, url=f"http://127.0.0.1:{server.server_port}/dw/", retries=1,
+    with stub() as port:
+        config = write_config(folder + "/pacs.yaml", WEB, url=f"http://127.0.0.1:{port}/dw/", retries=1,
                               more=", token_file: token")
         send = ["send", "--config", config, "--pacs", "web"]
 
-        def answer(sequence):
-            return json.dumps({sequence: {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": [uid]},
-                                                                  "00081197": {"vr": "US", "Value": [0x0110]}}]}}).encode()
         Stub.replies = [(503, b"busy"), (302, b"")]
         _, err = isotrace(*send, folder + "/in", code=5)
         assert "503" in err and "hush" not in err, err
-        Stub.replies = [(409, answer("00081198"))]
+        Stub.replies = [(409, stow_answer("00081198", uid))]
         _, err = isotrace(*send, code=5)
         assert "0110" in err, err
         Stub.replies = [(200, b"<html>hello</html>")] * 2
         isotrace(*send, folder + "/in", code=5)
-        Stub.replies = [(200, answer("00081199"))]
+        Stub.replies = [(200, stow_answer("00081199", uid))]
         isotrace(*send)
         with open(path, "rb") as f:
             whole = f.read()
@@ -231,36 +245,27 @@ def test_web_failures(folder):
             assert body.startswith(b"--" + boundary.encode()) and whole in body
         with open(folder + "/queue/queue.sqlite", "rb") as f:
             assert b"hush" not in f.read()
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_web_doubt(folder):
     """A server that stored an object, and could not say so, is asked for it: it gets it once"""
     (path,) = make_objects(folder + "/in", 1)
     (made,) = by_instance([path]).values()
-    server = http.server.HTTPServer(("127.0.0.1", 0), Stub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     where = f"/dw/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances"
     there = json.dumps([{"00080018": {"vr": "UI", "Value": [made.SOPInstanceUID]}}]).encode()
-    try:
+    with stub() as port:
         for number, (reply, has, posts) in enumerate((
                 ((504, b""), there, 1), ((502, b""), there, 1), ((500, b"oops"), there, 1), ((200, b"{}"), there, 1),
                 ((504, b""), b"[]", 2),  # it has not
                 ((503, b"busy"), there, 2))):  # which says that it did nothing: no question
-            Stub.requests, Stub.replies = [], [reply, (200, json.dumps(
-                {"00081199": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": [made.SOPInstanceUID]}}]}}).encode())]
+            Stub.requests, Stub.replies = [], [reply, (200, stow_answer("00081199", made.SOPInstanceUID))]
             Stub.pages = {where: ("application/dicom+json", has)}
             os.mkdir(f"{folder}/{number}")
-            config = write_config(f"{folder}/{number}/pacs.yaml", WEB, url=f"http://127.0.0.1:{server.server_port}/dw/", retries=1,
+            config = write_config(f"{folder}/{number}/pacs.yaml", WEB, url=f"http://127.0.0.1:{port}/dw/", retries=1,
                                   more="")
             out, _ = isotrace("send", folder + "/in", "--config", config, "--pacs", "web", "--json")
             assert json.loads(out) == {"stored": 1, "failed": 0, "known": 0}, (reply, out)
             assert len(Stub.requests) == posts, (reply, len(Stub.requests))
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_web_answers(folder):
@@ -275,10 +280,8 @@ def test_web_answers(folder):
     def frame(*files, end=b"--B--\r\n"):
         return b"".join(b"--B\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n" for file in files) + end
     kind, search = 'multipart/related; type="application/dicom"; boundary="B"', "application/dicom+json"
-    server = http.server.HTTPServer(("127.0.0.1", 0), Stub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        config = write_config(folder + "/pacs.yaml", WEB, url=f"http://127.0.0.1:{server.server_port}", retries=0, more="")
+    with stub() as port:
+        config = write_config(folder + "/pacs.yaml", WEB, url=f"http://127.0.0.1:{port}", retries=0, more="")
 
         def uids(**tags):
             return json.dumps([{tag[1:]: {"vr": "UI", "Value": [value]} for tag, value in tags.items()}]).encode()
@@ -309,9 +312,6 @@ def test_web_answers(folder):
         shutil.rmtree(folder + "/back")
         fetch(("application/dicom", whole), code=0)
         same_objects(sent, fetched(folder + "/back"))
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def same_gates(folder, sent, back, *options):

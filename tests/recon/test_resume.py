@@ -68,7 +68,7 @@ def run(*arguments):
 
 
 def kill_in_the_middle(options):
-    """Kills -9 once the third image of four has an entry (one more is the folder's mark); again when it came further meanwhile."""
+    """Kills -9 once the third image of six has an entry (one more is the folder's mark); again when it came further meanwhile."""
     for _ in range(20):
         shutil.rmtree(CHECKPOINT, ignore_errors=True)
         child = subprocess.Popen(command('a.clm.safir', 'x.nii.gz', options, ('--checkpoint-every', '0')),
