@@ -24,12 +24,8 @@ static const struct argp_option option_table[] = {
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	cli_recon_gates *g = state->input;
-	if (key == KEY_GATES) {
-		g->wish.gates = (size_t)cli_take_whole(&g->err, "gates", text, 2, 1000);
-		g->has_number = true;
-		return 0;
-	}
 	switch (key) {
+	case KEY_GATES: g->wish.gates = (size_t)cli_take_whole(&g->err, "gates", text, 2, 1000); break;
 	case KEY_TRIGGERS: g->triggers = text; break;
 	case KEY_GATING:
 		g->wish.framing = iso_framing_from_text(text);
@@ -45,7 +41,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
-	g->has_more = true;
+	g->wanted = true;
 	return 0;
 }
 
@@ -59,7 +55,8 @@ cli_recon_gates cli_recon_gates_default(void)
 
 const char *cli_recon_gates_contradiction(const cli_recon_gates *g, bool frames)
 {
-	if (!g->has_number) return g->has_more ? "options of gates need --gates N" : NULL;
+	if (!g->wanted) return NULL;
+	if (!g->wish.gates) return "options of gates need --gates N";
 	if (!g->triggers) return "--gates needs --triggers TABLE.csv";
 	if (frames) return "--gates contradicts --frames";
 	return g->wish.shortest_cycle_s > g->wish.longest_cycle_s ? "--shortest-cycle is longer than --longest-cycle"

@@ -8,10 +8,10 @@
 
 typedef struct cli_recon_gates {
 	const char *triggers; /* the table's path, NULL: no gates */
-	iso_gate_wish wish;
-	bool has_number, has_more; /* --gates was given; one of the others was */
-	iso_error err;             /* the first value that is wrong, see cli_keep */
-	iso_gate_plan plan;        /* owned, after cli_recon_gates_read */
+	iso_gate_wish wish;   /* .gates 0: --gates was not given */
+	bool wanted;          /* any of the options was */
+	iso_error err;        /* the first value that is wrong, see cli_keep */
+	iso_gate_plan plan;   /* owned, after cli_recon_gates_read */
 } cli_recon_gates;
 
 /* A child of the verb's parser; its input is a cli_recon_gates, from cli_recon_gates_default. */

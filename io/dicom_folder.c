@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "io/dicom_gating_in.h"
 #include "io/dicom_in.h"
 #include "io/file_list.h"
 
@@ -48,7 +49,7 @@ static iso_dicom_use use_of(const char *class_uid, const iso_dicom_item *set)
 	if (strcmp(class_uid, ISO_RTSTRUCT_CLASS) == 0) return ISO_DICOM_STRUCTURES;
 	if (strcmp(class_uid, ISO_NM_CLASS) != 0) return ISO_DICOM_NO_USE;
 	/* values 3 of NM: RECON TOMO, RECON GATED TOMO, TOMO; gated projections, whole-body and planar images have no use here */
-	if (strstr(types, "\\RECON GATED TOMO") || strstr(types, "\\RECON TOMO\\") ||
+	if (iso_gating_in_nm(set) || strstr(types, "\\RECON TOMO\\") ||
 	    (strlen(types) > 11 && !strcmp(types + strlen(types) - 11, "\\RECON TOMO")))
 		return ISO_DICOM_NM_IMAGE;
 	return strstr(types, "\\TOMO\\") || (strlen(types) > 5 && !strcmp(types + strlen(types) - 5, "\\TOMO"))
@@ -59,11 +60,10 @@ static iso_dicom_use use_of(const char *class_uid, const iso_dicom_item *set)
 /* Time slots of a gated image; 0 of any other. */
 static size_t gates_of(iso_dicom_use use, const iso_dicom_item *set)
 {
-	char type[128];
-	const bool pet = use == ISO_DICOM_PET;
-	if (!pet && use != ISO_DICOM_NM_IMAGE) return 0;
-	iso_dicom_text(set, pet ? 0x00541000 : 0x00080008, type, sizeof type);
-	if (pet ? strncmp(type, "GATED", 5) != 0 : !strstr(type, "\\RECON GATED TOMO")) return 0;
+	const bool gated = use == ISO_DICOM_PET        ? iso_gating_in_pet(set)
+			   : use == ISO_DICOM_NM_IMAGE ? iso_gating_in_nm(set)
+						       : false;
+	if (!gated) return 0;
 	const double slots = iso_dicom_number(set, 0x00540071, 0);
 	return slots >= 1 && slots <= 65535 ? (size_t)slots : 0;
 }

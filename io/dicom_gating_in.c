@@ -14,6 +14,18 @@
 /* Nominal Interval need not be the mean of the accepted cycles to the last percent. */
 #define NOMINAL 1.1
 
+bool iso_gating_in_pet(const iso_dicom_item *root)
+{
+	char type[64];
+	return iso_dicom_text(root, 0x00541000, type, sizeof type) && strncmp(type, "GATED", 5) == 0;
+}
+
+bool iso_gating_in_nm(const iso_dicom_item *root)
+{
+	char types[128];
+	return iso_dicom_text(root, 0x00080008, types, sizeof types) && strstr(types, "\\RECON GATED TOMO");
+}
+
 /* A number of the cycle that may be missing, but not negative; NAN when it is, or 0 where 0 says nothing. */
 static iso_status find_number(const iso_dicom_item *item, uint32_t tag, double unit, bool zero_says, const char *path,
 			      double *to, iso_error *err)

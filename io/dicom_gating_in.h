@@ -8,6 +8,10 @@
 #include "isotrace/dicom_in.h"
 #include "isotrace/gating.h"
 
+/* Is the PET image of a gated series; is the NM image RECON GATED TOMO? */
+bool iso_gating_in_pet(const iso_dicom_item *root);
+bool iso_gating_in_nm(const iso_dicom_item *root);
+
 /* Kind of the trigger, framing, lengths and numbers of cycles, and as many gates as the file has time slots, their times still
  * NAN; out->gate is owned by the caller. `gated` and `data` are the items of NM's Gated and Data Information Sequence; in PET
  * they are the root. ISO_BAD_INPUT, naming the tag: several R-R intervals, fewer than two time slots, gates counted backwards from

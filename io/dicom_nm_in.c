@@ -85,9 +85,7 @@ static iso_status find_slices(nm *n, iso_error *err)
 /* RECON GATED TOMO: the cycle, and as many slices of each gate. */
 static iso_status find_gating(nm *n, iso_dicom_in_facts *facts, iso_error *err)
 {
-	char types[128];
-	iso_dicom_text(n->set, 0x00080008, types, sizeof types);
-	if (!strstr(types, "\\RECON GATED TOMO")) return ISO_OK;
+	if (!iso_gating_in_nm(n->set)) return ISO_OK;
 	iso_status status = iso_gating_find_nm(n->set, n->path, facts, &n->gating, err);
 	if (status == ISO_OK) status = iso_gating_check_stated(&n->gating, n->duration_s, n->path, err);
 	if (status != ISO_OK) return status;

@@ -53,12 +53,6 @@ static double acquisition_clock(const iso_dicom_item *set)
 	return clock_s;
 }
 
-static bool is_gated(const iso_dicom_item *set)
-{
-	char type[64];
-	return iso_dicom_text(set, 0x00541000, type, sizeof type) && strncmp(type, "GATED", 5) == 0;
-}
-
 static iso_slice_kind choose(const iso_dicom *file, iso_slice *slice)
 {
 	const char *sop_class = iso_dicom_class(file);
@@ -74,7 +68,7 @@ static iso_slice_kind choose(const iso_dicom *file, iso_slice *slice)
 	slice->fact[TRIGGER_S] = iso_dicom_number(set, 0x00181060, 0) / 1000;
 	slice->fact[GATE_S] = iso_dicom_number(set, 0x00181063, 0) / 1000;
 	/* the gates of a scan are all of its time */
-	slice->time_s = slice->fact[is_gated(set) ? TRIGGER_S : START_S];
+	slice->time_s = slice->fact[iso_gating_in_pet(set) ? TRIGGER_S : START_S];
 	return ISO_SLICE_WANTED;
 }
 
@@ -96,7 +90,7 @@ static iso_status read_head(pet *p, const iso_dicom_in_options *options, iso_err
 	iso_dicom_text(p->set, 0x00541102, p->decay, sizeof p->decay);
 	iso_dicom_text(p->set, 0x00280051, p->corrected, sizeof p->corrected);
 	iso_dicom_text(p->set, 0x00541000, p->type, sizeof p->type);
-	if (is_gated(p->set)) {
+	if (iso_gating_in_pet(p->set)) {
 		status = iso_gating_find_cycle(p->set, p->set, p->set, path, p->facts, &p->gating, err);
 		if (status != ISO_OK) return status;
 	}

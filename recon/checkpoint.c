@@ -69,6 +69,14 @@ static iso_status hash_events(iso_hash *hash, iso_events *events, iso_error *err
 	return status;
 }
 
+static void hash_frames(iso_hash *hash, const iso_frame *frame, size_t count)
+{
+	for (size_t f = 0; f < count; f++) {
+		iso_hash_double(hash, frame[f].start_s);
+		iso_hash_double(hash, frame[f].duration_s);
+	}
+}
+
 /* What the images depend on; what is done with them afterwards (filter, calibration) is not kept. */
 static void hash_options(iso_hash *hash, const iso_recon_options *o)
 {
@@ -81,16 +89,11 @@ static void hash_options(iso_hash *hash, const iso_recon_options *o)
 				  o->psf_fwhm_mm, o->psf_tail_share, o->psf_tail_fwhm_mm};
 	for (size_t n = 0; n < sizeof whole / sizeof *whole; n++) iso_hash_u64(hash, whole[n]);
 	for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) iso_hash_double(hash, numbers[n]);
-	for (size_t f = 0; o->frame && f < o->frames; f++) {
-		iso_hash_double(hash, o->frame[f].start_s);
-		iso_hash_double(hash, o->frame[f].duration_s);
-	}
+	if (o->frame) hash_frames(hash, o->frame, o->frames);
 	for (size_t g = 0; o->gates && g < o->gates->gating.gates; g++) {
-		iso_hash_u64(hash, o->gates->first[g]);
-		for (size_t s = o->gates->first[g]; s < o->gates->first[g + 1]; s++) {
-			iso_hash_double(hash, o->gates->stretch[s].start_s);
-			iso_hash_double(hash, o->gates->stretch[s].duration_s);
-		}
+		const size_t first = o->gates->first[g];
+		iso_hash_u64(hash, first);
+		hash_frames(hash, o->gates->stretch + first, o->gates->first[g + 1] - first);
 	}
 	if (o->nuclide) {
 		iso_hash_text(hash, o->nuclide->name);

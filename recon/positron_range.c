@@ -195,8 +195,8 @@ static double tail(const iso_positron_range *range, double water_mm)
 
 /* What a ray that leaves the body brings out of it, and how much of that stops in matter beyond. */
 typedef struct outing {
-	double
-	    surfaced; /* probability that a positron comes to the surface; 0 where that is out of reach or the grid ends in matter */
+	/* probability that a positron comes to the surface; 0 where that is out of reach or the grid ends in matter */
+	double surfaced;
 	double stopped; /* ... and ends in matter beyond the air */
 	size_t voxel;   /* one of those that it ends in */
 } outing;

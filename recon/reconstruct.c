@@ -111,7 +111,7 @@ static void begin_frame(const job *j, const iso_frame *frame, size_t f)
 	if (j->options->frame) {
 		/* times are whole ms: keep 0.1 s * 1000 = 100.00000000000001 from losing a tick */
 		s.start_ms = frame->start_s * 1000 - 1e-6;
-		s.end_ms = (frame->start_s + frame->duration_s) * 1000 - 1e-6;
+		s.end_ms = iso_part_end_s(frame) * 1000 - 1e-6;
 	}
 	if (j->options->gates) s.gate = span_of(j, frame, f);
 	iso_event_store_begin(j->store, &s);

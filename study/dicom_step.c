@@ -102,14 +102,12 @@ iso_status iso_study_run_dicom(iso_job *job, const json_t *facts, iso_error *err
 	if (job->study->deidentify[0]) ISO_TRY(iso_dicom_key_read(job->study->deidentify, &key, err));
 	/* Quantified in this run, it was from the same files: it would be found again. Where that step was skipped it is: the table on the
 	 * disk has nine digits. */
-	const bool reported = job->study->structured_report;
-	ISO_TRY(iso_job_read(job, uses_organs(job), reported && !job->result, &data, err));
+	const iso_biodistribution *known = job->study->structured_report ? job->result : NULL;
+	ISO_TRY(iso_job_read(job, uses_organs(job), job->study->structured_report && !known, &data, err));
 	const iso_dicom_objects objects = {.segmentation = job->study->segmentation,
 					   .labels = data.labels,
 					   .organs = data.organs,
-					   .report = !reported     ? NULL
-						     : job->result ? job->result
-								   : data.result};
+					   .report = known ? known : data.result};
 	const iso_dicom_options options = {.deidentify = job->study->deidentify[0] ? &key : NULL, .objects = &objects};
 	if (data.organs) tell_organs(job, data.organs);
 	const iso_status status = iso_dicom_write_images(path, data.volume, &dose, &subject, &options, NULL, err);

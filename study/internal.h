@@ -31,8 +31,8 @@ typedef struct iso_job {
 	iso_progress progress;   /* the caller's, with the job's name in front */
 	char stage[64];          /* "M01 recon" */
 	json_t *notes;           /* owned: what the library said during the step that runs */
-	iso_biodistribution
-	    *result; /* owned: what this run's quantification found; NULL: it was not done, or not again */
+	/* owned: what this run's quantification found; NULL: it was not done, or not again */
+	iso_biodistribution *result;
 	size_t done, skipped, failed;
 	const char *failed_step; /* NULL = none */
 	iso_error error;         /* of the failed step */

@@ -31,8 +31,8 @@ typedef struct iso_uptake {
 	/* Of the other numbers. The concentration is of the labels' volume, whatever the mass is; it and the activity do not
 	 * know the dose, and so the half-life acts on them with less than on %ID; SUVbw has the dose and the body mass too. */
 	double u_volume_concentration, u_half_life_activity, u_body_mass;
-	double u_total_volume,
-	    u_total_mass; /* nothing but the boundary and the density, or the balance: NAN when one is not known */
+	/* nothing but the boundary and the density, or the balance: NAN when one is not known */
+	double u_total_volume, u_total_mass;
 	double u_total_activity, u_total_concentration;
 	double u_total_suv_bw; /* NAN when the body mass is not known */
 } iso_uptake;
