@@ -42,9 +42,18 @@ static void read_tables(const char *path)
 	iso_mu_curve curve;
 	iso_scanner *scanner;
 	iso_calibration calibration;
+	double *trigger_s;
 	size_t count;
 	if (iso_organ_table_read(path, &organs, &count, &err) == ISO_OK) free(organs);
 	if (iso_frame_table_read(path, &frames, &count, &err) == ISO_OK) free(frames);
+	if (iso_trigger_table_read(path, &trigger_s, &count, &err) == ISO_OK) {
+		iso_gate_plan plan;
+		const iso_gate_wish wish = {
+		    .gates = 2, .framing = ISO_FRAMING_TIME, .shortest_cycle_s = 0.5, .longest_cycle_s = 2};
+		(void)iso_gate_plan_make(trigger_s, count, 100, &wish, &plan, &err);
+		iso_gate_plan_release(&plan);
+		free(trigger_s);
+	}
 	if (iso_mu_labels_read(path, &labels, &count, &err) == ISO_OK) free(labels);
 	(void)iso_mu_curve_read(path, 50, &curve, &err);
 	(void)iso_calibration_read(path, &calibration, &err);
