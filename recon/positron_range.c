@@ -269,27 +269,39 @@ static double surfaced(const iso_range_model *m, const matter_map *map, const is
 	return starts > 0 ? sum / starts : 0;
 }
 
-/* Where ENDS positrons of one straight way end: one in each ENDS-th of the distances' distribution, the same for no two rays. What ends in
- * air is lost. Returns how many ended in matter. */
-static size_t fly(const iso_range_model *m, const float *density, const iso_positron_range *range, size_t from, int ray,
-		  hit *hits)
+/* Where ENDS positrons of one straight way end: one in each ENDS-th of the distances' distribution, the same for no two rays; what ends in
+ * air is lost. Each hit weighs as much as the way: as the density where it begins, which is returned; *count of them. */
+static double fly(const iso_range_model *m, const matter_map *map, const iso_positron_range *range, size_t from, int ray,
+		  hit *hits, size_t *count)
 {
-	const double *edge = m->grid.voxel_mm;
-	const double step = 0.25 * fmin(edge[0], fmin(edge[1], edge[2]));
 	const double offset = evenly(ray);
 	double water = 0, start[3], direction[3], point[3];
-	size_t count = 0, voxel;
+	size_t voxel;
 	int ended = 0;
 	start_of(&m->grid, from, ray, start);
 	direction_of(ray, direction);
-	for (double at = 0.5 * step; ended < ENDS; at += step) {
+	const double begins = density_at(map, start);
+	if (!(begins > 0)) return 0;
+	for (double at = 0.5 * map->step_mm; ended < ENDS; at += map->step_mm) {
 		for (int a = 0; a < 3; a++) point[a] = start[a] + at * direction[a];
 		if (!inside(m, point, &voxel)) break;
-		water += step * at_least((double)density[voxel]);
+		water += map->step_mm * at_least(density_at(map, point));
 		const double share = ENDS * (1 - tail(range, water));
 		for (; ended < ENDS && ended + offset < share; ended++)
-			if (m->body[voxel]) hits[count++] = (hit){voxel, 1.0 / (RAYS * ENDS)};
+			if (m->body[voxel]) hits[(*count)++] = (hit){voxel, begins / ENDS};
 	}
+	return begins;
+}
+
+/* The straight ways of a voxel of thin tissue. Decays in it are uniform per gram: one that holds a surface has most of them in its dense part, and
+ * what goes from one voxel to another is then the same both ways, per gram. Returns the number of hits. */
+static size_t fly_all_ways(const iso_range_model *m, const matter_map *map, const iso_positron_range *range, size_t voxel,
+			   hit *hits)
+{
+	double begun = 0;
+	size_t count = 0;
+	for (int ray = 0; ray < RAYS; ray++) begun += fly(m, map, range, voxel, ray, hits, &count);
+	for (size_t n = 0; n < count; n++) hits[n].weight /= begun;
 	return count;
 }
 
@@ -360,8 +372,8 @@ static void sort_voxels(iso_range_model *m, const float *density, float *full)
 enum { BATCH = 256 };
 
 /* The columns of the chosen voxels: straight ways from thin tissue, or what enters other matter through air. */
-static iso_status fill_columns(iso_range_model *m, const float *density, const matter_map *map,
-			       const iso_positron_range *range, const bool *chosen, iso_error *err)
+static iso_status fill_columns(iso_range_model *m, const matter_map *map, const iso_positron_range *range,
+			       const bool *chosen, iso_error *err)
 {
 	const bool flies = chosen == m->thin;
 	const size_t most = flies ? RAYS * ENDS : RAYS;
@@ -384,10 +396,10 @@ static iso_status fill_columns(iso_range_model *m, const float *density, const m
 #pragma omp parallel for schedule(dynamic, 8)
 		for (size_t n = 0; n < count; n++) {
 			hit *own = hit_of + n * most;
-			hits[n] = 0;
-			for (int ray = 0; flies && ray < RAYS; ray++)
-				hits[n] += fly(m, density, range, voxel[n], ray, own + hits[n]);
-			if (!flies) surfaced(m, map, range, voxel[n], own, &hits[n]);
+			if (flies)
+				hits[n] = fly_all_ways(m, map, range, voxel[n], own);
+			else
+				surfaced(m, map, range, voxel[n], own, &hits[n]);
 			hits[n] = gather(own, hits[n]);
 		}
 		for (size_t n = 0; status == ISO_OK && n < count; n++)
@@ -476,11 +488,11 @@ static iso_status fill(iso_range_model *m, const iso_image *mu, const float *den
 		status = iso_matter_range_create(&m->grid, image, range, &m->matter, err);
 	}
 	if (status == ISO_OK) status = bar_air(m, near, near + m->voxels, err);
-	if (status == ISO_OK) status = fill_columns(m, density, &map, range, m->thin, err);
+	if (status == ISO_OK) status = fill_columns(m, &map, range, m->thin, err);
 	if (status == ISO_OK) {
 		m->thin_columns = m->columns;
 		let_escape(m, &map, range, image, near, near + m->voxels);
-		status = fill_columns(m, density, &map, range, near + m->voxels, err);
+		status = fill_columns(m, &map, range, near + m->voxels, err);
 	}
 	free(near);
 	free(image);
