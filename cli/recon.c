@@ -27,6 +27,7 @@ enum {
 	KEY_BETA,
 	KEY_GAMMA,
 	KEY_RELAXATION,
+	KEY_REGIONS,
 	KEY_STOP,
 	KEY_OBJECTIVE,
 	KEY_CHECKPOINT,
@@ -85,6 +86,8 @@ static const struct argp_option option_table[] = {
      "voxel size; default 1",
      2},
     {"gamma", KEY_GAMMA, "G", 0, "bsrem: how much the prior spares edges; 0 not at all; default 2", 2},
+    {"prior-regions", KEY_REGIONS, "LABELS.nii.gz", 0,
+     "bsrem: smooth only within each of these regions, such as the organs of a CT, not across their borders", 2},
     {"relaxation", KEY_RELAXATION, "C", 0,
      "bsrem: steps shrink as 1/(1 + C n) with the iteration n; larger settles sooner but may settle short of the "
      "solution; "
@@ -141,7 +144,7 @@ static const struct argp_option option_table[] = {
 typedef struct arguments {
 	iso_recon_options recon;
 	iso_export_options export;
-	const char *input, *output, *mu, *frames, *nuclide, *randoms, *cache, *checkpoint;
+	const char *input, *output, *mu, *frames, *nuclide, *randoms, *cache, *checkpoint, *regions;
 	cli_grid_wish wish;
 	bool uncalibrated, json, quiet;
 	cli_attenuation attenuation;
@@ -158,7 +161,7 @@ typedef struct arguments {
 	cli_recon_gates gates;
 	/* read */
 	iso_events *events;
-	iso_image *mu_image;
+	iso_image *mu_image, *region_labels;
 	iso_frame *frame;
 } arguments;
 
@@ -207,6 +210,7 @@ static error_t parse_algorithm(int key, char *arg, struct argp_state *state)
 	case KEY_OBJECTIVE: o->say_objective = true; return 0;
 	case KEY_BETA: cli_take_number(&a->err, "beta", arg, 0, 1e5, &o->beta_mm2); break;
 	case KEY_GAMMA: cli_take_number(&a->err, "gamma", arg, 0, 1000, &o->gamma); break;
+	case KEY_REGIONS: a->regions = arg; break;
 	case KEY_RELAXATION: cli_take_number(&a->err, "relaxation", arg, 0, 1000, &o->relaxation); break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
@@ -317,6 +321,7 @@ static const struct argp argp = {
 	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --psf-fwhm 1.2\n"
 	   "  isotrace recon scan.l.hdr -o scan.nii.gz --uncalibrated --voxel 4 --algorithm mlem --iterations 10\n"
 	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --algorithm bsrem --beta 2 --iterations 50 --stop-change 1e-3\n"
+	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --algorithm bsrem --prior-regions M01.labels.nii.gz\n"
 	   "  isotrace recon M01.lm.h5 -o M01.nii.gz --gates 8 --triggers ecg.csv --trigger-kind cardiac\n"};
 
 static iso_status has_delayeds(iso_events *events, bool *found, iso_error *err)
@@ -421,6 +426,12 @@ static iso_status prepare(arguments *a)
 		a->recon.mu = a->mu_image;
 		if (a->mu_source[0]) a->recon.mu_source = a->mu_source;
 	}
+	if (status == ISO_OK && a->regions) {
+		const char *slash = strrchr(a->regions, '/');
+		status = iso_nifti_read_image(a->regions, ISO_UNIT_LABEL, &a->region_labels, &a->err);
+		a->recon.prior_regions = a->region_labels;
+		a->recon.prior_regions_source = slash ? slash + 1 : a->regions;
+	}
 	if (status == ISO_OK) status = cli_recon_detector_read(&a->detector, &a->err);
 	if (status == ISO_OK)
 		status = cli_recon_gates_read(&a->gates, iso_events_acquisition(a->events), &a->recon, &a->err);
@@ -513,7 +524,7 @@ static bool check_algorithm(arguments *a)
 	}
 	if (o->algorithm == ISO_ALGORITHM_MLEM) o->subsets = 1;
 	if (o->algorithm != ISO_ALGORITHM_BSREM && a->have_penalty) {
-		(void)cli_usage("recon", "--beta, --gamma and --relaxation need --algorithm bsrem");
+		(void)cli_usage("recon", "--beta, --gamma, --prior-regions and --relaxation need --algorithm bsrem");
 		return false;
 	}
 	if (o->algorithm == ISO_ALGORITHM_BSREM && !a->have_iterations) o->iterations = 20;
@@ -558,6 +569,7 @@ int cli_recon(int argc, char **argv)
 	if (status == ISO_OK) status = reconstruct(&a);
 	iso_events_close(a.events);
 	iso_image_free(a.mu_image);
+	iso_image_free(a.region_labels);
 	cli_recon_detector_release(&a.detector);
 	cli_recon_gates_release(&a.gates);
 	free(a.frame);

@@ -36,6 +36,7 @@ iso_status iso_bsrem_create(const iso_likelihood *likelihood, const iso_grid *gr
 				    ? (float)sqrt(m->sensitivity_scale * (double)m->sensitivity[j])
 				    : 0;
 	out->prior.kappa = out->kappa;
+	out->prior.region = penalty->region;
 	iso_prior_curvature(&out->prior, likelihood->sums.threads, out->curvature);
 	return ISO_OK;
 }

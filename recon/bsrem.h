@@ -23,8 +23,9 @@ typedef struct iso_bsrem {
 } iso_bsrem;
 
 typedef struct iso_penalty {
-	double beta;  /* mm^2, >= 0 */
-	double gamma; /* >= 0 */
+	double beta;           /* mm^2, >= 0 */
+	double gamma;          /* >= 0 */
+	const int32_t *region; /* as iso_prior's: borrowed, NULL: all are one */
 } iso_penalty;
 
 /* likelihood is borrowed; the image lies on grid. relaxation >= 0, per iteration. */

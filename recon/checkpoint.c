@@ -83,8 +83,8 @@ static void hash_options(iso_hash *hash, const iso_recon_options *o)
 	iso_hash_grid(hash, &o->grid);
 	const uint64_t whole[] = {o->algorithm,         o->iterations,       o->subsets,         o->positron_range,
 				  o->randoms,           o->decay_correction, o->replicates,      o->frames,
-				  o->sensitivity_lines, o->mu != NULL,       o->frame != NULL,   o->nuclide != NULL,
-				  o->scatter,           o->scatter_scale,    o->scatter_updates, o->prompt_gammas};
+				  o->sensitivity_lines, o->frame != NULL,    o->nuclide != NULL, o->scatter,
+				  o->scatter_scale,     o->scatter_updates,  o->prompt_gammas};
 	const double numbers[] = {o->beta_mm2,    o->gamma,          o->relaxation,      o->stop_change,
 				  o->psf_fwhm_mm, o->psf_tail_share, o->psf_tail_fwhm_mm};
 	for (size_t n = 0; n < sizeof whole / sizeof *whole; n++) iso_hash_u64(hash, whole[n]);
@@ -108,9 +108,12 @@ static void hash_options(iso_hash *hash, const iso_recon_options *o)
 		const iso_scanner carrier = {.elements = n->elements, .components = n->components};
 		iso_pair_components_hash(&carrier, hash);
 	}
-	if (o->mu) {
-		iso_hash_grid(hash, &o->mu->grid);
-		iso_hash_bytes(hash, o->mu->voxels, iso_grid_voxels(&o->mu->grid) * sizeof *o->mu->voxels);
+	const iso_image *image[] = {o->mu, o->prior_regions};
+	for (size_t n = 0; n < sizeof image / sizeof *image; n++) {
+		iso_hash_u64(hash, image[n] != NULL);
+		if (!image[n]) continue;
+		iso_hash_grid(hash, &image[n]->grid);
+		iso_hash_bytes(hash, image[n]->voxels, iso_grid_voxels(&image[n]->grid) * sizeof *image[n]->voxels);
 	}
 }
 

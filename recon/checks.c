@@ -100,6 +100,12 @@ static iso_status check_scatter(const iso_acquisition *facts, const iso_recon_op
 
 static iso_status check_penalty(const iso_recon_options *o, iso_error *err)
 {
+	if (o->prior_regions && o->algorithm != ISO_ALGORITHM_BSREM)
+		return iso_fail(err, ISO_BAD_USAGE, NULL, "reconstruct by BSREM",
+				"regions for a prior, without a prior");
+	if (o->prior_regions && o->prior_regions->unit != ISO_UNIT_LABEL)
+		return iso_fail(err, ISO_BAD_INPUT, NULL, "read them as labels",
+				"the unit of the prior's regions is %s", iso_unit_text(o->prior_regions->unit));
 	if (o->algorithm != ISO_ALGORITHM_BSREM) return ISO_OK;
 	if (!(o->beta_mm2 >= 0 && o->beta_mm2 < 1e6))
 		return iso_fail(err, ISO_BAD_USAGE, NULL, "give 0 (no prior) or more, in mm2", "a prior's beta of %g",

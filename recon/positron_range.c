@@ -271,8 +271,8 @@ static double surfaced(const iso_range_model *m, const matter_map *map, const is
 
 /* Where ENDS positrons of one straight way end: one in each ENDS-th of the distances' distribution, the same for no two rays; what ends in
  * air is lost. Each hit weighs as much as the way: as the density where it begins, which is returned; *count of them. */
-static double fly(const iso_range_model *m, const matter_map *map, const iso_positron_range *range, size_t from, int ray,
-		  hit *hits, size_t *count)
+static double fly(const iso_range_model *m, const matter_map *map, const iso_positron_range *range, size_t from,
+		  int ray, hit *hits, size_t *count)
 {
 	const double offset = evenly(ray);
 	double water = 0, start[3], direction[3], point[3];
@@ -295,8 +295,8 @@ static double fly(const iso_range_model *m, const matter_map *map, const iso_pos
 
 /* The straight ways of a voxel of thin tissue. Decays in it are uniform per gram: one that holds a surface has most of them in its dense part, and
  * what goes from one voxel to another is then the same both ways, per gram. Returns the number of hits. */
-static size_t fly_all_ways(const iso_range_model *m, const matter_map *map, const iso_positron_range *range, size_t voxel,
-			   hit *hits)
+static size_t fly_all_ways(const iso_range_model *m, const matter_map *map, const iso_positron_range *range,
+			   size_t voxel, hit *hits)
 {
 	double begun = 0;
 	size_t count = 0;

@@ -2,6 +2,7 @@
 #include "recon/prior.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -25,10 +26,16 @@ iso_prior iso_prior_relative_difference(const iso_grid *grid, double gamma, doub
 /* A row of voxels along x, and one of its nine rows of neighbours. */
 typedef struct rows {
 	size_t length;
-	const float *x, *kappa;     /* of the row itself; kappa NULL: 1 */
-	const float *near, *weight; /* of the neighbours: values and kappa */
+	const float *x, *kappa;              /* of the row itself; kappa NULL: 1 */
+	const float *near, *weight;          /* of the neighbours: values and kappa */
+	const int32_t *region, *near_region; /* NULL: all are one */
 	float gamma, epsilon;
 } rows;
+
+static bool apart_by_region(const rows *r, size_t i, size_t n)
+{
+	return r->region && r->region[i] != r->near_region[n];
+}
 
 /* Adds, for the neighbours `shift` voxels along x, dR/dx of this row; out: [length]. */
 static void add_gradient(const rows *r, int shift, float w, float *out)
@@ -39,7 +46,8 @@ static void add_gradient(const rows *r, int shift, float w, float *out)
 		const size_t n = i + (size_t)(ptrdiff_t)shift;
 		const float d = r->x[i] - r->near[n], apart = fabsf(d);
 		const float all = r->x[i] + r->near[n] + gamma * apart + epsilon;
-		const float k = r->kappa ? w * r->kappa[i] * r->weight[n] : w;
+		const float pair = r->kappa ? w * r->kappa[i] * r->weight[n] : w;
+		const float k = apart_by_region(r, i, n) ? 0 : pair;
 		/* d/dx of d^2/all, as a product of ratios that neither overflow nor underflow */
 		const float part = d / all;
 		out[i] += k * part * (2.0F - (part + gamma * apart / all));
@@ -49,8 +57,11 @@ static void add_gradient(const rows *r, int shift, float w, float *out)
 static void add_curvature(const rows *r, int shift, float w, float *out)
 {
 	const size_t first = shift < 0 ? 1 : 0, end = shift > 0 ? r->length - 1 : r->length;
-	for (size_t i = first; i < end; i++)
-		out[i] += r->kappa ? w * r->kappa[i] * r->weight[i + (size_t)(ptrdiff_t)shift] : w;
+	for (size_t i = first; i < end; i++) {
+		const size_t n = i + (size_t)(ptrdiff_t)shift;
+		const float pair = r->kappa ? w * r->kappa[i] * r->weight[n] : w;
+		out[i] += apart_by_region(r, i, n) ? 0 : pair;
+	}
 }
 
 typedef void add_function(const rows *r, int shift, float weight, float *out);
@@ -76,6 +87,8 @@ static void add_up(const iso_prior *p, const float *x, int threads, add_function
 					.near = x ? x + near : NULL,
 					.kappa = p->kappa ? p->kappa + at : NULL,
 					.weight = p->kappa ? p->kappa + near : NULL,
+					.region = p->region ? p->region + at : NULL,
+					.near_region = p->region ? p->region + near : NULL,
 					.gamma = (float)p->gamma,
 					.epsilon = (float)p->epsilon};
 			add(&r, n % 3 - 1, (float)p->weight[n], out + at);
@@ -112,6 +125,7 @@ static double value_of(const void *user, size_t first, size_t end)
 			const ptrdiff_t x = i + n % 3 - 1, y = j + n / 3 % 3 - 1, z = k + n / 9 - 1;
 			if (x < 0 || x >= size[0] || y < 0 || y >= size[1] || z >= size[2]) continue;
 			const size_t near = (size_t)(x + size[0] * (y + size[1] * z));
+			if (p->region && p->region[at] != p->region[near]) continue;
 			const double d = (double)v->x[at] - (double)v->x[near];
 			const double all = (double)v->x[at] + (double)v->x[near] + p->gamma * fabs(d) + p->epsilon;
 			const double kappa = p->kappa ? (double)p->kappa[at] * (double)p->kappa[near] : 1;

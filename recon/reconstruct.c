@@ -21,6 +21,7 @@
 #include "recon/event_store.h"
 #include "recon/filter.h"
 #include "recon/mu_map.h"
+#include "recon/prior_regions.h"
 #include "recon/result_facts.h"
 #include "recon/sensitivity.h"
 #include "recon/solver.h"
@@ -38,6 +39,7 @@ typedef struct job {
 	iso_image *sensitivity; /* G' P' m */
 	const iso_image *mu;    /* axis-aligned; NULL = none */
 	iso_image *aligned_mu;  /* owned, when it had to be made */
+	int32_t *region;        /* owned: of each voxel, for the prior; NULL = none */
 	uint64_t first;         /* no event before this number lies in the frame at hand or a later one */
 	iso_event_store *store;
 	/* of the selection at hand: all of a frame's events, or a replicate's */
@@ -200,7 +202,7 @@ static iso_status solve(job *j, double prompts, float *voxels, iso_error *err)
 				      .subsets = o->subsets,
 				      .threads = o->threads};
 	const iso_method method = {.algorithm = o->algorithm,
-				   .penalty = {.beta = o->beta_mm2, .gamma = o->gamma},
+				   .penalty = {.beta = o->beta_mm2, .gamma = o->gamma, .region = j->region},
 				   .relaxation = o->relaxation,
 				   .iterations = o->iterations,
 				   .stop_change = o->stop_change,
@@ -417,6 +419,8 @@ static iso_status prepare(job *j, const iso_frame *first_frame, iso_error *err)
 	iso_status status = iso_detector_create(j->events, o, &j->detector, err);
 	if (status == ISO_OK) status = iso_detector_set_frame(&j->detector, span_of(j, first_frame, 0), &changed, err);
 	if (status == ISO_OK) status = check_calibration(j, err);
+	if (status == ISO_OK && o->prior_regions)
+		status = iso_prior_regions_find(o->prior_regions, &o->grid, j->threads, &j->region, err);
 	if (status == ISO_OK && o->mu) status = iso_mu_map_align(o->mu, &j->aligned_mu, err);
 	j->mu = j->aligned_mu ? j->aligned_mu : o->mu;
 	iso_positron_range range;
@@ -502,6 +506,7 @@ iso_status iso_reconstruct(iso_events *events, const iso_recon_options *options,
 	iso_detector_release(&j.detector);
 	iso_image_free(j.sensitivity);
 	iso_image_free(j.aligned_mu);
+	free(j.region);
 	iso_background_free(j.background);
 	iso_element_randoms_release(&j.randoms);
 	return status;

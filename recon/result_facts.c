@@ -97,6 +97,10 @@ void iso_result_say_facts(const iso_result *r, iso_volume *volume)
 		iso_snprintf(facts->prior, sizeof facts->prior,
 			     "relative difference, 26 neighbours, beta %g mm2, gamma %g; relaxation %g", o->beta_mm2,
 			     o->gamma, o->relaxation);
+	if (o->prior_regions)
+		iso_snprintf(facts->prior + strlen(facts->prior), sizeof facts->prior - strlen(facts->prior),
+			     "; not across the borders of %s",
+			     o->prior_regions_source ? o->prior_regions_source : "regions not stated");
 	snprintf(facts->software, sizeof facts->software, "isotrace %s (%s kernels)", ISO_VERSION,
 		 iso_kernels_choose(NULL)->name);
 	iso_scanner_hash(r->scanner, facts->scanner_hash);

@@ -86,7 +86,7 @@ def calibration_file(program, clinical=False):
     activity known to 1 % (here it is exact: the uncertainty is only stated)."""
     name = "calibration-clinical" if clinical else "calibration-mouse"
     detector = scenes.CLINICAL_PET if clinical else scenes.MOUSE_PET
-    diameter, length, mbq, seconds = (100, 150, 10, 8) if clinical else (40, 80, 3, 20)
+    diameter, length, mbq, seconds = (100, 150, 10, 16) if clinical else (40, 80, 3, 80)
     scan = simulate(program, name, scenes.uniform_cylinder(detector, diameter, length, mbq, seconds, seed=11))
     settings = {**(CLINICAL_RECON if clinical else MOUSE_RECON), **corrections(program, scan), "replicates": 5, "uncalibrated": True,
                 "iterations": 16, "subsets": 4}  # an image of few events per subset is the last subset's

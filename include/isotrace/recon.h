@@ -92,6 +92,10 @@ typedef struct iso_recon_options {
 	 * size, counts and scanner (recon/prior.h says how); 0: none. gamma: how much edges are spared, 2 is usual. relaxation
 	 * c: in iteration n = 0, 1 .. steps are 1 / (1 + c n) of full ones. */
 	double beta_mm2, gamma, relaxation;
+	/* BSREM: the prior smooths within each of these regions (ISO_UNIT_LABEL, any grid), not across their borders; what has no label, or
+	 * 0, is one region. Borrowed; NULL = one region. Source: what they were read from, for the volume's facts; NULL = not stated. */
+	const iso_image *prior_regions;
+	const char *prior_regions_source;
 	/* Stop when |x_new - x_old| / |x_old| over an iteration is less (BSREM: divided by the step); 0: all iterations. */
 	double stop_change;
 	bool say_objective; /* the (penalised) log-likelihood in each iteration's note */

@@ -32,7 +32,7 @@ typedef struct iso_corrections {
 
 typedef struct iso_reconstruction_facts {
 	char method[64];              /* "list-mode OSEM" */
-	char prior[128];              /* what a penalised reconstruction preferred, with its parameters; "" = nothing */
+	char prior[192];              /* what a penalised reconstruction preferred, with its parameters; "" = nothing */
 	unsigned iterations, subsets; /* iterations: that were done, the most of all frames */
 	/* (Penalised) log-likelihood without constants, all frames together, as of the last iteration; NAN = not known. It
 	 * compares reconstructions of the same events. */

@@ -88,7 +88,7 @@ static void sensitivity(void)
 
 enum { EVENTS = 3000 };
 static iso_event list[EVENTS];
-static iso_image *oblique_mu;
+static iso_image *oblique_mu, *regions;
 static iso_algorithm algorithm;
 static bool with_scatter;
 static bool known; /* what the image must be */
@@ -126,6 +126,7 @@ static iso_status reconstruct_within(uint64_t max_memory_bytes, const char *fold
 	options.decay_correction = true;
 	options.dead_time_factor = 1;
 	options.replicates = 2;
+	if (algorithm == ISO_ALGORITHM_BSREM) options.prior_regions = regions;
 	options.threads = 2;
 	options.max_memory_bytes = max_memory_bytes;
 	options.scratch_folder = folder;
@@ -169,6 +170,8 @@ static void reconstruction(void)
 	ISO_ASSERT_OK(iso_image_create(&finer, ISO_UNIT_PER_CM, &oblique_mu, &err), err);
 	for (size_t v = 0; v < iso_grid_voxels(&finer); v++)
 		oblique_mu->voxels[v] = 0.04f; /* lung: positrons are followed */
+	ISO_ASSERT_OK(iso_image_create(&finer, ISO_UNIT_LABEL, &regions, &err), err);
+	for (size_t v = 0; v < iso_grid_voxels(&finer); v++) regions->voxels[v] = (float)(v % 2 + 1);
 	for (uint32_t n = 0; n < EVENTS; n++)
 		list[n] = (iso_event){.time_ms = 10 * n,
 				      .element = {n % 24, 24 * (n % 3) + (n + 12 + n % 5 - 2) % 24},
@@ -189,6 +192,7 @@ static void reconstruction(void)
 		iso_fail_every_allocation(&scenario);
 	}
 	iso_image_free(oblique_mu);
+	iso_image_free(regions);
 	finish();
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/random.h"
 #include "recon/prior.h"
+#include "recon/prior_regions.h"
 #include "tests/harness.h"
 
 enum { NX = 7, NY = 5, NZ = 6, N = NX * NY * NZ };
@@ -40,12 +41,16 @@ static void test_gradient(void)
 	const iso_grid grid = box();
 	iso_sums sums = sums_of(N);
 	float x[N], kappa[N], gradient[N];
+	int32_t region[N];
 	fill(x, kappa);
+	for (size_t n = 0; n < N; n++) region[n] = (int32_t)(n * n % 3);
 	const double gammas[] = {0, 2};
-	for (int weighted = 0; weighted < 2; weighted++)
+	/* alike, weighted, weighted and of three regions */
+	for (int weighted = 0; weighted < 3; weighted++)
 		for (int g = 0; g < 2; g++) {
 			iso_prior p = iso_prior_relative_difference(&grid, gammas[g], 0.5);
 			p.kappa = weighted ? kappa : NULL;
+			p.region = weighted == 2 ? region : NULL;
 			iso_prior_gradient(&p, x, 2, gradient);
 			double worst = 0;
 			for (size_t n = 0; n < N; n++) {
@@ -82,6 +87,79 @@ static void test_uniform(void)
 		for (size_t n = 0; n < N; n++) CU_ASSERT_EQUAL(gradient[n], 0.0F);
 	}
 	iso_sums_release(&sums);
+}
+
+/* What is uniform in each region costs nothing, however the regions differ; a voxel that differs from its region does, alone by the pairs within
+ * it. Here one of the middle, whose neighbours along x belong to others: 26 - 18 pairs in its slab of x. */
+static void test_regions(void)
+{
+	const iso_grid grid = box();
+	iso_sums sums = sums_of(N);
+	float x[N], gradient[N], curvature[N];
+	int32_t region[N];
+	for (size_t n = 0; n < N; n++) {
+		region[n] = 10 - (int32_t)(n % NX);
+		x[n] = (float)(1 + n % NX * (n % NX));
+	}
+	iso_prior p = iso_prior_relative_difference(&grid, 2, 1e-3);
+	CU_ASSERT(iso_prior_value(&p, &sums, x) > 1);
+	p.region = region;
+	CU_ASSERT_EQUAL(iso_prior_value(&p, &sums, x), 0.0);
+	iso_prior_gradient(&p, x, 2, gradient);
+	for (size_t n = 0; n < N; n++) CU_ASSERT_EQUAL(gradient[n], 0.0F);
+	iso_prior_curvature(&p, 2, curvature);
+	const size_t middle = 3 + NX * (2 + NY * 3);
+	double weights = 0, expected = 0;
+	const double d = 0.5, all = 2 * (double)x[middle] + d + p.gamma * d + p.epsilon;
+	for (int n = 1; n < 27; n += 3) weights += p.weight[n];
+	expected = weights * d * d / all;
+	ISO_ASSERT_NEAR((double)curvature[middle] / weights, 1, 1e-6);
+	x[middle] += (float)d;
+	ISO_ASSERT_NEAR(iso_prior_value(&p, &sums, x) / expected, 1, 1e-6);
+	iso_sums_release(&sums);
+}
+
+/* Labels of 0.5 mm: a ball of 7 in a cube of 2, both beside the middle. In voxels of 1 mm that the ball fills by more than half the region is 7, and
+ * what the cube's border halves is the smaller label's. The fractions are sums over the same label voxels. */
+static void test_majority(void)
+{
+	const iso_grid fine = iso_grid_centred((const size_t[]){20, 20, 20}, (const double[]){0.5, 0.5, 0.5},
+					       (const double[]){1, 2, 3}),
+		       grid = iso_grid_centred((const size_t[]){12, 12, 12}, (const double[]){1, 1, 1},
+					       (const double[]){1, 2, 3});
+	iso_error err;
+	iso_image *labels;
+	int32_t *region;
+	ISO_ASSERT_OK(iso_image_create(&fine, ISO_UNIT_LABEL, &labels, &err), err);
+	for (size_t v = 0; v < 8000; v++) {
+		const double at[3] = {(double)(v % 20) - 9.2, (double)(v / 20 % 20) - 9.6, (double)(v / 400) - 9.9};
+		labels->voxels[v] = at[0] * at[0] + at[1] * at[1] + at[2] * at[2] < 36 ? 7 : v % 20 > 0 ? 2 : 0;
+	}
+	ISO_ASSERT_OK(iso_prior_regions_find(labels, &grid, 3, &region, &err), err);
+	size_t balls = 0, cubes = 0;
+	for (size_t v = 0; v < 1728; v++) {
+		const size_t at[3] = {v % 12, v / 12 % 12, v / 144};
+		size_t ball = 0, cube = 0;
+		for (size_t n = 0; n < 8; n++) {
+			/* the grid is wider than the labels by a voxel on each side */
+			const size_t i = 2 * at[0] + n % 2 - 2, j = 2 * at[1] + n / 2 % 2 - 2,
+				     k = 2 * at[2] + n / 4 - 2;
+			if (i >= 20 || j >= 20 || k >= 20) continue;
+			const float label = labels->voxels[i + 20 * (j + 20 * k)];
+			ball += label == 7;
+			cube += label == 2;
+		}
+		const int32_t expected = ball > cube && ball > 8 - ball - cube ? 7 : cube > 8 - ball - cube ? 2 : 0;
+		CU_ASSERT_EQUAL(region[v], expected);
+		balls += region[v] == 7;
+		cubes += region[v] == 2;
+	}
+	printf("# %zu voxels of the ball, %zu of the cube\n", balls, cubes);
+	CU_ASSERT(balls > 80 && cubes > 700);
+	free(region);
+	for (size_t v = 0; v < 8000; v++) labels->voxels[v] = 0;
+	CU_ASSERT_EQUAL(iso_prior_regions_find(labels, &grid, 1, &region, &err), ISO_BAD_INPUT);
+	iso_image_free(labels);
 }
 
 /* Mirrored along each axis the value is the same; and R(a x; a epsilon) = a R(x; epsilon), which is exact for a power of 2. */
@@ -168,6 +246,8 @@ static const iso_test tests[] = {
     {"symmetry and scaling", test_symmetry_and_scaling},
     {"voxel size", test_voxel_size},
     {"curvature", test_curvature},
+    {"nothing across the borders of regions", test_regions},
+    {"a voxel's region is the label that fills most of it", test_majority},
 };
 
 ISO_TEST_MAIN("recon-prior", tests)

@@ -126,6 +126,20 @@ for name, options in (('j', ('--threads', '1')), ('k', ('--threads', '3', '--max
 check('threads and memory change no bit of BSREM', numpy.array_equal(
     numpy.asarray(nibabel.load('j.nii.gz').dataobj), numpy.asarray(nibabel.load('k.nii.gz').dataobj)))
 
+whole = numpy.ones((30, 30, 20), numpy.uint8)
+whole[15:] = 2
+for name, shift in (('organs', -60), ('elsewhere', 500)):
+    where = numpy.diag([4.0, 4, 4, 1])
+    where[:3, 3] = (shift, -60, -40)
+    nibabel.save(nibabel.Nifti1Image(whole, where), name + '.nii.gz')
+nibabel.save(nibabel.Nifti1Image(0.5 * whole, where), 'halves.nii.gz')
+guided = recon('point.clm.safir', 'l.nii.gz', *fast, *penalised, '--prior-regions', 'organs.nii.gz')
+check('regions of a prior', guided.returncode == 0 and not numpy.array_equal(
+    numpy.asarray(nibabel.load('j.nii.gz').dataobj), numpy.asarray(nibabel.load('l.nii.gz').dataobj)), guided.stderr)
+if guided.returncode == 0:
+    prior = json.load(open('l.json'))['isotrace']['reconstruction']['prior']
+    check('the sidecar names them', prior.endswith('not across the borders of organs.nii.gz'), prior)
+
 nibabel.save(nibabel.Nifti1Image(numpy.full((10, 10, 10), 0.1, numpy.float32), numpy.diag([4.0, 4, 4, 1])), 'mu.nii.gz')
 open('late.csv', 'w').write('start_s,duration_s\n0,500\n')
 open('upside.csv', 'w').write('start_s,duration_s\n5,1\n0,1\n')
@@ -188,6 +202,11 @@ for name, code, word, source, options in (
         ('no such algorithm', 2, 'bsrem', 'point.clm.safir', ('--uncalibrated', '--algorithm', 'fbp')),
         ('MLEM of two subsets', 2, 'contradicts', 'point.clm.safir', ('--uncalibrated', '--algorithm', 'mlem')),
         ('a prior for OSEM', 2, 'bsrem', 'point.clm.safir', ('--uncalibrated', '--beta', '1')),
+        ('regions for OSEM', 2, '--prior-regions', 'point.clm.safir', ('--uncalibrated', '--prior-regions', 'organs.nii.gz')),
+        ('regions that are elsewhere', 3, 'no label', 'point.clm.safir',
+         ('--uncalibrated', '--algorithm', 'bsrem', '--prior-regions', 'elsewhere.nii.gz')),
+        ('regions that are no labels', 3, 'halves.nii.gz', 'point.clm.safir',
+         ('--uncalibrated', '--algorithm', 'bsrem', '--prior-regions', 'halves.nii.gz')),
         ('a negative prior', 2, 'beta', 'point.clm.safir', ('--uncalibrated', '--algorithm', 'bsrem', '--beta', '-1')),
         ('no number', 2, 'iterations', 'point.clm.safir', ('--uncalibrated', '--iterations', 'many'))):
     bad = recon(source, 'bad.nii.gz', *fast, *options)
