@@ -37,7 +37,8 @@ typedef struct iso_study_file {
 	iso_algorithm algorithm;
 	unsigned iterations, subsets;
 	double beta_mm2, gamma, relaxation, stop_change;
-	double psf_fwhm_mm;
+	bool prior_within_organs; /* of bsrem */
+	double psf_fwhm_mm, psf_tail_share, psf_tail_fwhm_mm;
 	bool positron_range;
 	iso_filter post_filter;
 	iso_randoms_method randoms;

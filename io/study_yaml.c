@@ -29,10 +29,11 @@ typedef struct raw_reconstruction {
 	uint64_t *sensitivity_lines;
 	char *algorithm;
 	double *beta_mm2, *gamma, *relaxation, *stop_change;
-	double *psf_fwhm_mm, *post_filter_fwhm_mm, *post_filter_cutoff_per_mm, *post_filter_order;
+	double *psf_fwhm_mm, *psf_tail_share, *psf_tail_fwhm_mm, *post_filter_fwhm_mm, *post_filter_cutoff_per_mm,
+	    *post_filter_order;
 	char *post_filter, *randoms, *frames, *scatter;
 	uint32_t *scatter_updates;
-	bool *positron_range, *prompt_gammas;
+	bool *positron_range, *prompt_gammas, *prior_within_organs;
 } raw_reconstruction;
 
 typedef struct raw_organs {
@@ -93,7 +94,11 @@ static const cyaml_schema_field_t reconstruction_fields[] = {
     CYAML_FIELD_UINT("subsets", CYAML_FLAG_DEFAULT, raw_reconstruction, subsets),
     OPTIONAL_WHOLE("replicates", raw_reconstruction, replicates),
     OPTIONAL_WHOLE("sensitivity_lines", raw_reconstruction, sensitivity_lines),
+    CYAML_FIELD_BOOL_PTR("prior_within_organs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, raw_reconstruction,
+			 prior_within_organs),
     OPTIONAL_NUMBER("psf_fwhm_mm", raw_reconstruction, psf_fwhm_mm),
+    OPTIONAL_NUMBER("psf_tail_share", raw_reconstruction, psf_tail_share),
+    OPTIONAL_NUMBER("psf_tail_fwhm_mm", raw_reconstruction, psf_tail_fwhm_mm),
     CYAML_FIELD_BOOL_PTR("positron_range", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, raw_reconstruction,
 			 positron_range),
     OPTIONAL_TEXT("post_filter", raw_reconstruction, post_filter),
@@ -332,12 +337,16 @@ static iso_status read_algorithm(iso_study_file *study, const raw_reconstruction
 	else
 		return iso_fail(err, ISO_BAD_INPUT, study->path, "write osem, mlem or bsrem",
 				"reconstruction.algorithm is '%s'", name);
-	if (study->algorithm != ISO_ALGORITHM_BSREM && (raw->beta_mm2 || raw->gamma || raw->relaxation))
-		return iso_fail(err, ISO_BAD_INPUT, study->path, "write algorithm: bsrem, or remove them",
-				"beta_mm2, gamma and relaxation belong to bsrem, and the algorithm is %s", name);
+	if (study->algorithm != ISO_ALGORITHM_BSREM &&
+	    (raw->beta_mm2 || raw->gamma || raw->relaxation || raw->prior_within_organs))
+		return iso_fail(
+		    err, ISO_BAD_INPUT, study->path, "write algorithm: bsrem, or remove them",
+		    "beta_mm2, gamma, prior_within_organs and relaxation belong to bsrem, and the algorithm is %s",
+		    name);
 	study->beta_mm2 = number_or(raw->beta_mm2, usual.beta_mm2);
 	study->gamma = number_or(raw->gamma, usual.gamma);
 	study->relaxation = number_or(raw->relaxation, usual.relaxation);
+	study->prior_within_organs = raw->prior_within_organs && *raw->prior_within_organs;
 	study->stop_change = number_or(raw->stop_change, 0);
 	CHECK(range(study, "reconstruction.iterations", study->iterations,
 		    study->iterations >= 1 && study->iterations <= 1000, "give 1 to 1000", err));
@@ -372,11 +381,21 @@ static iso_status read_reconstruction(iso_study_file *study, const raw_reconstru
 	study->grid = iso_grid_centred(size, raw->voxel_mm, raw->centre_mm);
 	CHECK(read_algorithm(study, raw, err));
 	study->psf_fwhm_mm = number_or(raw->psf_fwhm_mm, 0);
+	study->psf_tail_share = number_or(raw->psf_tail_share, 0);
+	study->psf_tail_fwhm_mm = number_or(raw->psf_tail_fwhm_mm, 0);
 	study->positron_range = raw->positron_range && *raw->positron_range;
 	study->replicates = raw->replicates ? *raw->replicates : 0;
 	study->sensitivity_lines = raw->sensitivity_lines ? *raw->sensitivity_lines : 0;
 	CHECK(range(study, "reconstruction.psf_fwhm_mm", study->psf_fwhm_mm,
 		    isfinite(study->psf_fwhm_mm) && study->psf_fwhm_mm >= 0, "give a length >= 0 mm", err));
+	CHECK(range(study, "reconstruction.psf_tail_share", study->psf_tail_share,
+		    study->psf_tail_share >= 0 && study->psf_tail_share <= 1, "give a part from 0 to 1", err));
+	CHECK(range(study, "reconstruction.psf_tail_fwhm_mm", study->psf_tail_fwhm_mm,
+		    study->psf_tail_share > 0
+			? study->psf_fwhm_mm > 0 && study->psf_tail_fwhm_mm > study->psf_fwhm_mm &&
+			      isfinite(study->psf_tail_fwhm_mm)
+			: study->psf_tail_fwhm_mm == 0,
+		    "give both psf_tail_share and a length above psf_fwhm_mm, or neither", err));
 	CHECK(range(study, "reconstruction.replicates", (double)study->replicates,
 		    study->replicates == 0 || (study->replicates >= 2 && study->replicates <= 100),
 		    "give 0 (no uncertainty from counting) or 2 to 100", err));

@@ -74,6 +74,11 @@ iso_status iso_study_describe_recon(iso_job *job, json_t *facts, iso_error *err)
 	ISO_TRY(iso_fact_number(facts, "stop_change", study->stop_change, err));
 	ISO_TRY(iso_fact_whole(facts, "iterations", study->iterations, err));
 	ISO_TRY(iso_fact_whole(facts, "subsets", study->subsets, err));
+	/* only when asked for: what was made before the key existed stays */
+	if (study->prior_within_organs) ISO_TRY(iso_fact_file(job, facts, "prior_regions", job->row->labels, err));
+	if (study->psf_tail_share > 0) ISO_TRY(iso_fact_number(facts, "psf_tail_share", study->psf_tail_share, err));
+	if (study->psf_tail_share > 0)
+		ISO_TRY(iso_fact_number(facts, "psf_tail_fwhm_mm", study->psf_tail_fwhm_mm, err));
 	ISO_TRY(iso_fact_number(facts, "psf_fwhm_mm", study->psf_fwhm_mm, err));
 	ISO_TRY(iso_fact_whole(facts, "positron_range", study->positron_range, err));
 	ISO_TRY(iso_fact_whole(facts, "post_filter", study->post_filter.kind, err));
@@ -138,6 +143,8 @@ static iso_recon_options options_of(const iso_job *job, const char *cache, const
 	options.iterations = study->iterations;
 	options.subsets = study->subsets;
 	options.psf_fwhm_mm = study->psf_fwhm_mm;
+	options.psf_tail_share = study->psf_tail_share;
+	options.psf_tail_fwhm_mm = study->psf_tail_fwhm_mm;
 	options.positron_range = study->positron_range;
 	options.post_filter = study->post_filter;
 	options.randoms = study->randoms;
@@ -190,7 +197,7 @@ static void choose_scatter(const iso_job *job, const iso_acquisition *facts, iso
 /* What a reconstruction takes from files; all owned. */
 typedef struct inputs {
 	iso_events *events;
-	iso_image *mu;
+	iso_image *mu, *labels;
 	char mu_source[96];
 	iso_frame *frames;
 	iso_normalisation *normalisation;
@@ -206,6 +213,12 @@ static iso_status read_inputs(iso_job *job, inputs *in, iso_recon_options *optio
 	if (job->row->mu[0]) ISO_TRY(iso_mu_read(job->row->mu, &in->mu, in->mu_source, err));
 	options->mu = in->mu;
 	if (in->mu_source[0]) options->mu_source = in->mu_source;
+	if (study->prior_within_organs) {
+		const char *slash = strrchr(job->row->labels, '/');
+		ISO_TRY(iso_nifti_read_image(job->row->labels, ISO_UNIT_LABEL, &in->labels, err));
+		options->prior_regions = in->labels;
+		options->prior_regions_source = slash ? slash + 1 : job->row->labels;
+	}
 	if (study->frames[0]) ISO_TRY(iso_frame_table_read(study->frames, &in->frames, &options->frames, err));
 	options->frame = in->frames;
 	if (study->normalisation[0]) {
@@ -242,6 +255,7 @@ iso_status iso_study_run_recon(iso_job *job, const json_t *facts, iso_error *err
 	iso_normalisation_free(in.normalisation);
 	free(in.frames);
 	iso_image_free(in.mu);
+	iso_image_free(in.labels);
 	iso_events_close(in.events);
 	return status;
 }

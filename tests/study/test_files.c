@@ -115,7 +115,8 @@ static void test_penalised(void)
 	iso_error err;
 	const char *text = with(good_study, "subsets: 5",
 				"subsets: 5\n  algorithm: bsrem\n  beta_mm2: 0.5\n  gamma: 3\n"
-				"  relaxation: 0.2\n  stop_change: 0.001");
+				"  relaxation: 0.2\n  stop_change: 0.001\n  prior_within_organs: true\n"
+				"  psf_fwhm_mm: 1\n  psf_tail_share: 0.25\n  psf_tail_fwhm_mm: 3");
 	snprintf(study_path, sizeof study_path, "%s", iso_test_path("study.yaml"));
 	write_text(study_path, text);
 	ISO_ASSERT_OK(iso_study_file_read(study_path, &study, &err), err);
@@ -124,6 +125,9 @@ static void test_penalised(void)
 	CU_ASSERT_EQUAL(study->gamma, 3.0);
 	CU_ASSERT_EQUAL(study->relaxation, 0.2);
 	CU_ASSERT_EQUAL(study->stop_change, 0.001);
+	CU_ASSERT(study->prior_within_organs);
+	CU_ASSERT_EQUAL(study->psf_tail_share, 0.25);
+	CU_ASSERT_EQUAL(study->psf_tail_fwhm_mm, 3.0);
 	iso_study_file_free(study);
 }
 
@@ -216,6 +220,9 @@ static void test_bad_study(void)
 	    {"subsets: 5", "subsets: 5\n  algorithm: mlem", "subsets", 0},
 	    {"subsets: 5", "subsets: 5\n  beta_mm2: 1", "bsrem", 0},
 	    {"subsets: 5", "subsets: 5\n  algorithm: bsrem\n  beta_mm2: -1", "beta_mm2", 0},
+	    {"subsets: 5", "subsets: 5\n  prior_within_organs: true", "bsrem", 0},
+	    {"subsets: 5", "subsets: 5\n  psf_tail_share: 0.2\n  psf_tail_fwhm_mm: 3", "psf_tail", 0},
+	    {"subsets: 5", "subsets: 5\n  psf_fwhm_mm: 1\n  psf_tail_fwhm_mm: 3", "psf_tail", 0},
 	    {"subsets: 5", "subsets: 5\n  stop_change: 1", "stop_change", 0},
 	    {"organs:\n", "dicom:\n  segmentation: soft\norgans:\n", "soft", 0},
 	};

@@ -390,7 +390,12 @@ def corrections(study):
     check(said["steps_done"] == 3, said)
     said, _, _, same = done(with_norm)
     check(said["steps_done"] == 0 and same == second, said)
-    said, said_of, facts, third = done(with_norm.replace("  randoms: delayed\n", "  randoms: none\n  scatter: none\n", 1))
+    guided = "  algorithm: bsrem\n  prior_within_organs: true\n  psf_fwhm_mm: 1\n  psf_tail_share: 0.2\n  psf_tail_fwhm_mm: 3\n  iterations: 2\n"
+    said, said_of, facts, third = done(with_norm.replace("  randoms: delayed\n", "  randoms: none\n  scatter: none\n", 1).replace("  iterations: 2\n", guided, 1))
+    with open(study.path("corrected/C/scan.json")) as file:
+        prior = json.load(file)["isotrace"]["reconstruction"]["prior"]
+    check(prior.endswith("not across the borders of labels.nii.gz") and facts["prior_regions"]["file"] == "labels.nii.gz", prior, facts)
+    check(said_of["resolution"].startswith("image-space Gaussian 1 mm FWHM, 0.2 of it 3 mm") and facts["psf_tail_share"] == 0.2, said_of, facts)
     check(said_of["scatter"] == said_of["randoms"] == "" and facts["randoms"] == facts["scatter"] == "none" and third != second, said_of)
     # asked for without its data
     for text, word in ((with_norm.replace("dead_time_factor: 1", "dead_time: singles", 1), "singles"),
