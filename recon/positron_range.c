@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "recon/mask.h"
 #include "recon/matter_range.h"
 
 /* Straight ways from a voxel, and positrons that end on each. */
@@ -56,6 +57,7 @@ struct iso_range_model {
 	iso_matter_range *matter;
 	float *kept, *land; /* [voxels]; 0 in air, kept in thin tissue, too */
 	bool *body, *thin;  /* [voxels] matter; thin tissue */
+	uint8_t *clear;     /* voxels to the nearest that has matter */
 	bool *barred;   /* air around the body, close to the skin: nothing decays there, and the columns are empty */
 	float *scratch; /* an image */
 };
@@ -201,37 +203,66 @@ typedef struct outing {
 	size_t voxel;   /* one of those that it ends in */
 } outing;
 
+/* How far the ray goes before it leaves the grid. */
+static double way_out(const iso_grid *grid, const double start_mm[3], const double direction[3])
+{
+	double least = (double)INFINITY;
+	for (int a = 0; a < 3; a++) {
+		const double low = grid->origin_mm[a] - 0.5 * grid->voxel_mm[a],
+			     high = low + grid->voxel_mm[a] * (double)grid->size[a];
+		if (direction[a] != 0)
+			least = fmin(least, ((direction[a] > 0 ? high : low) - start_mm[a]) / direction[a]);
+	}
+	return least;
+}
+
+static void along(const double start_mm[3], const double direction[3], double at, double point_mm[3])
+{
+	for (int a = 0; a < 3; a++) point_mm[a] = start_mm[a] + at * direction[a];
+}
+
 /* Matter beyond is passed as far as the positron goes: the steps of a round body's surface are in the way of many rays, with a fraction of a
  * voxel each. choice, in (0, 1): which of the voxels it is, each with the probability that the positron ends there. */
 static outing leave(const iso_range_model *m, const matter_map *map, const iso_positron_range *range,
 		    const double start_mm[3], const double direction[3], double choice)
 {
-	const double most = surface_means * range->mean_mm;
-	double water = 0, flying = 1, point[3]; /* flying: not yet ended, or ended in air just now */
+	const double most = surface_means * range->mean_mm, end = way_out(&m->grid, start_mm, direction),
+		     *edge = m->grid.voxel_mm;
+	const double voxel_steps = fmin(edge[0], fmin(edge[1], edge[2])) / map->step_mm;
+	double water = 0, point[3] = {start_mm[0], start_mm[1], start_mm[2]}, at = 0.5 * map->step_mm, density = 0;
 	outing out = {.surfaced = 0};
-	size_t voxel;
-	bool air = false, entered = false;
-	for (double at = 0.5 * map->step_mm; flying > hardly_any; at += map->step_mm) {
-		for (int a = 0; a < 3; a++) point[a] = start_mm[a] + at * direction[a];
-		if (!inside(m, point, &voxel)) break;
-		const double density = density_at(map, point);
-		if (density < density_air && !air) {
-			air = true;
-			out.surfaced = flying = tail(range, water);
-		}
-		water += map->step_mm * at_least(density);
-		entered = m->body[voxel] && air;
-		if (!entered && water >= most) break;
-		if (!entered) continue;
-		const double left = water < most ? tail(range, water) : 0, ends = flying - left;
-		if (!(ends > 0)) continue;
-		/* what has been chosen stays so with the probability of what ended before */
-		const double part = ends / (out.stopped += ends);
-		if (choice < part) out.voxel = voxel;
-		choice = choice < part ? choice / part : (choice - part) / (1 - part);
-		flying = left;
+	for (; at < end; at += map->step_mm) {
+		along(start_mm, direction, at, point);
+		density = density_at(map, point);
+		if (density < density_air) break;
+		water += map->step_mm * density;
+		if (water >= most) return out;
 	}
-	if (entered && out.stopped > 0) out.stopped += flying; /* matter goes on beyond the grid */
+	if (at >= end) return out;
+	double flying = out.surfaced = tail(range, water); /* not yet ended, or ended in air just now */
+	size_t voxel;
+	bool in_matter = false;
+	while (flying > hardly_any && inside(m, point, &voxel)) {
+		/* so many steps meet no matter */
+		const double free_steps = m->clear[voxel] ? fmax(floor((m->clear[voxel] - 1) * voxel_steps), 1) : 1;
+		water += free_steps * map->step_mm * at_least(density);
+		in_matter = m->body[voxel];
+		if (in_matter) {
+			const double left = water < most ? tail(range, water) : 0, ends = flying - left;
+			if (ends > 0) {
+				/* what has been chosen stays so with the probability of what ended before */
+				const double part = ends / (out.stopped += ends);
+				if (choice < part) out.voxel = voxel;
+				choice = choice < part ? choice / part : (choice - part) / (1 - part);
+				flying = left;
+			}
+		} else if (water >= most)
+			break;
+		at += free_steps * map->step_mm;
+		along(start_mm, direction, at, point);
+		density = density_at(map, point);
+	}
+	if (in_matter && out.stopped > 0) out.stopped += flying; /* matter goes on beyond the grid */
 	return out;
 }
 
@@ -305,24 +336,6 @@ static size_t fly_all_ways(const iso_range_model *m, const matter_map *map, cons
 	return count;
 }
 
-/* Marks the box around each voxel that is marked, one axis after the other. */
-static void widen(const iso_range_model *m, double reach_mm, bool *near, bool *scratch)
-{
-	const size_t *size = m->grid.size;
-	for (int a = 0; a < 3; a++) {
-		const size_t stride = a == 0 ? 1 : a == 1 ? size[0] : size[0] * size[1];
-		const size_t reach = (size_t)ceil(fmin(reach_mm / m->grid.voxel_mm[a], 1e6));
-		memcpy(scratch, near, m->voxels * sizeof *near);
-		for (size_t v = 0; v < m->voxels; v++) {
-			if (!scratch[v]) continue;
-			const size_t at = v / stride % size[a];
-			const size_t below = at < reach ? at : reach;
-			const size_t above = size[a] - 1 - at < reach ? size[a] - 1 - at : reach;
-			for (size_t n = v - below * stride; n <= v + above * stride; n += stride) near[n] = true;
-		}
-	}
-}
-
 /* Air that is connected to the grid's faces and within skin_mm of matter. What lies in the body's cavities may be measured. Without this the
  * tails of the resolution leave a few percent of the skin's activity in the air. */
 static iso_status bar_air(iso_range_model *m, bool *near, bool *scratch, iso_error *err)
@@ -352,7 +365,7 @@ static iso_status bar_air(iso_range_model *m, bool *near, bool *scratch, iso_err
 	}
 	free(stack);
 	memcpy(near, m->body, m->voxels * sizeof *near);
-	widen(m, skin_mm, near, scratch);
+	iso_mask_widen(&m->grid, skin_mm, near, scratch);
 	for (size_t v = 0; v < m->voxels; v++) m->barred[v] = m->barred[v] && near[v];
 	return ISO_OK;
 }
@@ -366,17 +379,18 @@ static void sort_voxels(iso_range_model *m, const float *density, float *full)
 		m->land[v] = m->body[v] ? density[v] : 0;
 		full[v] = m->thin[v] || (double)density[v] >= density_most ? density[v] : 1;
 	}
+	iso_mask_clearance(&m->grid, m->body, m->clear);
 }
 
 /* Columns that are made at a time, by all threads, before they are appended in order. */
 enum { BATCH = 256 };
 
-/* The columns of the chosen voxels: straight ways from thin tissue, or what enters other matter through air. */
+/* The columns of the chosen voxels: straight ways from thin tissue, or, with gone, what enters other matter through air, and into gone the share
+ * that comes to the surface. */
 static iso_status fill_columns(iso_range_model *m, const matter_map *map, const iso_positron_range *range,
-			       const bool *chosen, iso_error *err)
+			       const bool *chosen, float *gone, iso_error *err)
 {
-	const bool flies = chosen == m->thin;
-	const size_t most = flies ? RAYS * ENDS : RAYS;
+	const size_t most = gone ? RAYS : RAYS * ENDS;
 	size_t more = 0, voxel[BATCH], hits[BATCH];
 	for (size_t v = 0; v < m->voxels; v++) more += chosen[v];
 	if (more == 0) return ISO_OK;
@@ -396,14 +410,14 @@ static iso_status fill_columns(iso_range_model *m, const matter_map *map, const 
 #pragma omp parallel for schedule(dynamic, 8)
 		for (size_t n = 0; n < count; n++) {
 			hit *own = hit_of + n * most;
-			if (flies)
-				hits[n] = fly_all_ways(m, map, range, voxel[n], own);
+			if (gone)
+				gone[voxel[n]] = (float)surfaced(m, map, range, voxel[n], own, &hits[n]);
 			else
-				surfaced(m, map, range, voxel[n], own, &hits[n]);
+				hits[n] = fly_all_ways(m, map, range, voxel[n], own);
 			hits[n] = gather(own, hits[n]);
 		}
 		for (size_t n = 0; status == ISO_OK && n < count; n++)
-			status = add_column(m, voxel[n], hit_of + n * most, hits[n], err);
+			if (hits[n]) status = add_column(m, voxel[n], hit_of + n * most, hits[n], err);
 	}
 	free(hit_of);
 	return status;
@@ -443,9 +457,9 @@ static void exchange_back(const iso_range_model *m, const float *y, float *per_l
 		if (m->body[v] && !m->thin[v]) x[v] += per_land[v] / m->land[v];
 }
 
-/* Fills kept, and crosses: whether positrons of a voxel enter other matter through air. near, into_thin: scratch. */
-static void let_escape(iso_range_model *m, const matter_map *map, const iso_positron_range *range, float *into_thin,
-		       bool *near, bool *crosses)
+/* Fills kept, and the columns of what enters other matter through air. into_thin, near, chosen: scratch. */
+static iso_status let_escape(iso_range_model *m, const matter_map *map, const iso_positron_range *range,
+			     float *into_thin, bool *near, bool *chosen, iso_error *err)
 {
 	for (size_t v = 0; v < m->voxels; v++) {
 		near[v] = !m->body[v];
@@ -455,17 +469,18 @@ static void let_escape(iso_range_model *m, const matter_map *map, const iso_posi
 	exchange_back(m, m->kept, m->scratch, into_thin);
 	for (size_t v = 0; v < m->voxels; v++) m->kept[v] = m->thin[v] ? 0 : m->land[v];
 	iso_matter_range_solve(m->matter, m->kept, m->scratch); /* the sums of phi's columns */
-	widen(m, surface_means * range->mean_mm, near, crosses);
-	const ptrdiff_t total = (ptrdiff_t)m->voxels;
-#pragma omp parallel for schedule(dynamic, 512)
-	for (ptrdiff_t v = 0; v < total; v++) {
-		hit hits[RAYS];
-		size_t count = 0;
-		const bool tissue = m->body[v] && !m->thin[v];
-		const double gone = tissue && near[v] ? surfaced(m, map, range, (size_t)v, hits, &count) : 0;
-		crosses[v] = count > 0;
-		m->kept[v] = tissue ? (float)(fmax(1 - gone - (double)into_thin[v], 0) / (double)m->scratch[v]) : 0;
+	iso_mask_widen(&m->grid, surface_means * range->mean_mm, near, chosen);
+	float *gone = m->kept;
+	for (size_t v = 0; v < m->voxels; v++) {
+		chosen[v] = m->body[v] && !m->thin[v] && near[v];
+		gone[v] = 0;
 	}
+	const iso_status status = fill_columns(m, map, range, chosen, gone, err);
+	for (size_t v = 0; v < m->voxels; v++) {
+		const float stays = fmaxf(1 - gone[v] - into_thin[v], 0);
+		m->kept[v] = m->body[v] && !m->thin[v] ? stays / m->scratch[v] : 0;
+	}
+	return status;
 }
 
 static iso_status fill(iso_range_model *m, const iso_image *mu, const float *density, const iso_positron_range *range,
@@ -476,24 +491,22 @@ static iso_status fill(iso_range_model *m, const iso_image *mu, const float *den
 	m->land = malloc(m->voxels * sizeof *m->land);
 	m->body = malloc(m->voxels * sizeof *m->body);
 	m->thin = malloc(m->voxels * sizeof *m->thin);
+	m->clear = malloc(m->voxels * sizeof *m->clear);
 	m->barred = malloc(m->voxels * sizeof *m->barred);
 	m->scratch = malloc(m->voxels * sizeof *m->scratch);
 	bool *near = calloc(2 * m->voxels, sizeof *near);
 	float *image = malloc(m->voxels * sizeof *image);
 	iso_status status = ISO_OK;
-	if (!(m->kept && m->land && m->body && m->thin && m->barred && m->scratch && near && image))
-		status = iso_fail_memory(err, "the positron range", m->voxels * (4 * sizeof *image + 5));
+	if (!(m->kept && m->land && m->body && m->thin && m->clear && m->barred && m->scratch && near && image))
+		status = iso_fail_memory(err, "the positron range", m->voxels * (4 * sizeof *image + 6));
 	if (status == ISO_OK) {
 		sort_voxels(m, density, image);
 		status = iso_matter_range_create(&m->grid, image, range, &m->matter, err);
 	}
 	if (status == ISO_OK) status = bar_air(m, near, near + m->voxels, err);
-	if (status == ISO_OK) status = fill_columns(m, &map, range, m->thin, err);
-	if (status == ISO_OK) {
-		m->thin_columns = m->columns;
-		let_escape(m, &map, range, image, near, near + m->voxels);
-		status = fill_columns(m, &map, range, near + m->voxels, err);
-	}
+	if (status == ISO_OK) status = fill_columns(m, &map, range, m->thin, NULL, err);
+	m->thin_columns = m->columns;
+	if (status == ISO_OK) status = let_escape(m, &map, range, image, near, near + m->voxels, err);
 	free(near);
 	free(image);
 	return status;
@@ -564,6 +577,7 @@ void iso_range_model_free(iso_range_model *m)
 	free(m->land);
 	free(m->body);
 	free(m->thin);
+	free(m->clear);
 	free(m->barred);
 	free(m->scratch);
 	iso_matter_range_free(m->matter);

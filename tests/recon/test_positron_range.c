@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "recon/mask.h"
 #include "tests/harness.h"
 
 enum { N = 31 };
@@ -436,6 +437,31 @@ static void test_cavity(void)
 	iso_image_free(mu);
 }
 
+/* Against all pairs of voxels: a few are marked, then none. */
+static void test_clearance(void)
+{
+	enum { X = 9, Y = 8, Z = 7, VOXELS = X * Y * Z };
+	const iso_grid grid = iso_grid_centred((size_t[3]){X, Y, Z}, (double[3]){1, 2, 3}, (double[3]){0, 0, 0});
+	bool mask[VOXELS] = {false};
+	uint8_t clear[VOXELS];
+	iso_mask_clearance(&grid, mask, clear);
+	for (size_t v = 0; v < VOXELS; v++) CU_ASSERT_EQUAL(clear[v], UINT8_MAX);
+	mask[3] = mask[X * Y + 5] = mask[VOXELS - 40] = true;
+	iso_mask_clearance(&grid, mask, clear);
+	for (int v = 0; v < VOXELS; v++) {
+		int least = UINT8_MAX;
+		for (int u = 0; u < VOXELS; u++) {
+			if (!mask[u]) continue;
+			const int across[3] = {abs(v % X - u % X), abs(v / X % Y - u / X % Y),
+					       abs(v / X / Y - u / X / Y)};
+			const int away = across[0] > across[1] ? across[0] : across[1];
+			const int farthest = away > across[2] ? away : across[2];
+			least = farthest < least ? farthest : least;
+		}
+		CU_ASSERT_EQUAL(clear[v], least);
+	}
+}
+
 /* <K x, y> = <x, K' y> for random x, y: sums of 3e4 products in float have a relative error near sqrt(3e4) * 6e-8. */
 static void check_adjoint(const iso_range_model *model)
 {
@@ -487,6 +513,7 @@ static const iso_test tests[] = {
     {"lung in tissue", test_lung_in_tissue},
 #endif
     {"a cavity", test_cavity},
+    {"voxels to the nearest that is marked", test_clearance},
     {"adjoint", test_adjoint}};
 
 ISO_TEST_MAIN("recon-positron-range", tests)
