@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/output.h"
 
 enum {
 	KEY_CT = 1024,
@@ -112,12 +113,6 @@ static void name_file(iso_error *err, iso_status status, const char *path)
 	if (status != ISO_OK && !err->file[0]) snprintf(err->file, sizeof err->file, "%s", path);
 }
 
-static void base_name(const char *path, char *to, size_t size)
-{
-	const char *slash = strrchr(path, '/');
-	snprintf(to, size, "%s", slash ? slash + 1 : path);
-}
-
 static iso_status find_curve(const cli_attenuation *a, iso_mu_facts *facts, iso_error *err)
 {
 	const double kvp = isnan(a->kvp) ? facts->ct.kvp : a->kvp;
@@ -185,8 +180,8 @@ static iso_status from_labels(const cli_attenuation *a, const iso_grid *grid, bo
 	iso_mu_label *rows = NULL;
 	size_t count = 0;
 	iso_grid wide;
-	base_name(a->labels, facts->labels, sizeof facts->labels);
-	base_name(a->label_table, facts->table, sizeof facts->table);
+	snprintf(facts->labels, sizeof facts->labels, "%s", iso_base_name(a->labels));
+	snprintf(facts->table, sizeof facts->table, "%s", iso_base_name(a->label_table));
 	iso_status status = iso_mu_labels_read(a->label_table, &rows, &count, err);
 	if (status == ISO_OK) status = iso_nifti_read_image(a->labels, ISO_UNIT_LABEL, &labels, err);
 	if (status == ISO_OK && grid && cover) {

@@ -150,8 +150,7 @@ static iso_status calibrate(arguments *a, iso_calibration *out, iso_error *err)
 		status = iso_calibrate(volume, a->frame ? (size_t)a->frame - 1 : 0, &a->phantom, &a->region,
 				       cli_progress(a->quiet), out, err);
 	if (status == ISO_OK) {
-		const char *slash = strrchr(a->image, '/');
-		snprintf(out->image, sizeof out->image, "%s", slash ? slash + 1 : a->image);
+		snprintf(out->image, sizeof out->image, "%s", iso_base_name(a->image));
 		status = iso_hash_file(a->image, out->image_sha256, err);
 	}
 	if (status != ISO_OK && !err->file[0]) snprintf(err->file, sizeof err->file, "%s", a->image);

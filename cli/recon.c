@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/file_hash.h"
 #include "core/note.h"
+#include "core/output.h"
 #include "core/stopwatch.h"
 
 enum {
@@ -398,7 +399,7 @@ static void choose_cache(arguments *a)
 /* .NAME.nii.gz.checkpoint beside the output. */
 static iso_status choose_checkpoint(arguments *a)
 {
-	const char *slash = strrchr(a->output, '/'), *name = slash ? slash + 1 : a->output;
+	const char *name = iso_base_name(a->output);
 	a->recon.checkpoint = a->checkpoint_path;
 	int n;
 	if (a->checkpoint)
@@ -427,10 +428,9 @@ static iso_status prepare(arguments *a)
 		if (a->mu_source[0]) a->recon.mu_source = a->mu_source;
 	}
 	if (status == ISO_OK && a->regions) {
-		const char *slash = strrchr(a->regions, '/');
 		status = iso_nifti_read_image(a->regions, ISO_UNIT_LABEL, &a->region_labels, &a->err);
 		a->recon.prior_regions = a->region_labels;
-		a->recon.prior_regions_source = slash ? slash + 1 : a->regions;
+		a->recon.prior_regions_source = iso_base_name(a->regions);
 	}
 	if (status == ISO_OK) status = cli_recon_detector_read(&a->detector, &a->err);
 	if (status == ISO_OK)
@@ -463,8 +463,7 @@ static iso_status prepare(arguments *a)
 
 static iso_status write_volume(arguments *a, iso_volume *volume, const char sha256[65])
 {
-	const char *slash = strrchr(a->input, '/');
-	snprintf(volume->facts.input, sizeof volume->facts.input, "%s", slash ? slash + 1 : a->input);
+	snprintf(volume->facts.input, sizeof volume->facts.input, "%s", iso_base_name(a->input));
 	snprintf(volume->facts.input_sha256, sizeof volume->facts.input_sha256, "%s", sha256);
 	return iso_volume_write(a->output, volume, &a->err);
 }

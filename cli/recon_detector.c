@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/recon_detector.h"
+#include "core/output.h"
 
 #include <string.h>
 
@@ -64,9 +65,8 @@ iso_status cli_recon_detector_read(cli_recon_detector *d, iso_error *err)
 {
 	if (!d->normalisation) return ISO_OK;
 	const iso_status status = iso_normalisation_read(d->normalisation, &d->read, err);
-	const char *slash = strrchr(d->normalisation, '/');
 	d->recon->normalisation = d->read;
-	d->recon->normalisation_name = slash ? slash + 1 : d->normalisation;
+	d->recon->normalisation_name = iso_base_name(d->normalisation);
 	return status;
 }
 

@@ -48,8 +48,7 @@ iso_status iso_output_begin(iso_output *output, const char *path, iso_error *err
 				length ? "too long" : "empty");
 	memcpy(output->path, path, length);
 	output->path[length] = '\0';
-	const char *slash = strrchr(output->path, '/');
-	const char *name = slash ? slash + 1 : output->path;
+	const char *name = iso_base_name(output->path);
 	const int folder = (int)(name - output->path);
 	const int n = snprintf(output->temporary, sizeof output->temporary, "%.*s.part-%ld-%s", folder, output->path,
 			       (long)getpid(), name);
@@ -180,6 +179,12 @@ iso_status iso_output_write(const char *path, const void *bytes, size_t size, is
 		return status;
 	}
 	return iso_output_commit(&output, err);
+}
+
+const char *iso_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
 }
 
 iso_status iso_make_directory(const char *path, iso_error *err)

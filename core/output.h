@@ -32,6 +32,8 @@ void iso_output_discard(iso_output *output);
 /* All of it in one: a small text or binary file. */
 iso_status iso_output_write(const char *path, const void *bytes, size_t size, iso_error *err);
 
+/* Name without its folder: part of path. */
+const char *iso_base_name(const char *path);
 /* mkdir -p. */
 iso_status iso_make_directory(const char *path, iso_error *err);
 /* rm -r of a file or folder; ignores what is not there. */

@@ -48,7 +48,7 @@ iso_status iso_dicom_write_pdf(const char *path, const char *shown, const iso_im
 	size_t size = 0;
 	iso_object object = {
 	    .sop_class = "1.2.840.10008.5.1.4.1.1.104.1", .modality = "DOC", .title = "Report", .number = 400};
-	const char *slash = strrchr(pdf, '/'), *title = slash ? slash + 1 : pdf;
+	const char *title = iso_base_name(pdf);
 	iso_status status = iso_read_file(pdf, MOST_BYTES, &bytes, &size, err);
 	if (status == ISO_OK) status = check_pdf(pdf, bytes, size, err);
 	if (status != ISO_OK) {

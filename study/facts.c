@@ -50,8 +50,7 @@ iso_status iso_fact_file(iso_job *job, json_t *facts, const char *key, const cha
 	char hex[65];
 	if (!*path) return ISO_OK;
 	ISO_TRY(iso_manifest_hash(job, path, hex, err));
-	const char *slash = strrchr(path, '/');
-	return put(facts, key, json_pack("{s:s,s:s}", "file", slash ? slash + 1 : path, "sha256", hex), err);
+	return put(facts, key, json_pack("{s:s,s:s}", "file", iso_base_name(path), "sha256", hex), err);
 }
 
 iso_status iso_fact_grid(json_t *facts, const char *key, const iso_grid *grid, iso_error *err)

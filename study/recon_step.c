@@ -174,8 +174,7 @@ static iso_recon_options options_of(const iso_job *job, const char *cache, const
 static iso_status write_volume(iso_job *job, iso_volume *volume, iso_error *err)
 {
 	char path[PATH_MAX];
-	const char *slash = strrchr(job->listmode, '/');
-	snprintf(volume->facts.input, sizeof volume->facts.input, "%.255s", slash ? slash + 1 : job->listmode);
+	snprintf(volume->facts.input, sizeof volume->facts.input, "%.255s", iso_base_name(job->listmode));
 	ISO_TRY(iso_manifest_hash(job, job->listmode, volume->facts.input_sha256, err));
 	ISO_TRY(iso_path_join(job->folder, ISO_STUDY_VOLUME, path, err));
 	return iso_volume_write(path, volume, err);
@@ -214,18 +213,16 @@ static iso_status read_inputs(iso_job *job, inputs *in, iso_recon_options *optio
 	options->mu = in->mu;
 	if (in->mu_source[0]) options->mu_source = in->mu_source;
 	if (study->prior_within_organs) {
-		const char *slash = strrchr(job->row->labels, '/');
 		ISO_TRY(iso_nifti_read_image(job->row->labels, ISO_UNIT_LABEL, &in->labels, err));
 		options->prior_regions = in->labels;
-		options->prior_regions_source = slash ? slash + 1 : job->row->labels;
+		options->prior_regions_source = iso_base_name(job->row->labels);
 	}
 	if (study->frames[0]) ISO_TRY(iso_frame_table_read(study->frames, &in->frames, &options->frames, err));
 	options->frame = in->frames;
 	if (study->normalisation[0]) {
-		const char *slash = strrchr(study->normalisation, '/');
 		ISO_TRY(iso_normalisation_read(study->normalisation, &in->normalisation, err));
 		options->normalisation = in->normalisation;
-		options->normalisation_name = slash ? slash + 1 : study->normalisation;
+		options->normalisation_name = iso_base_name(study->normalisation);
 	}
 	if (study->calibration[0]) {
 		ISO_TRY(iso_calibration_read(study->calibration, &in->calibration, err));

@@ -138,9 +138,8 @@ static json_t *record_of(const iso_job *job)
 static json_t *file_record(const char *path)
 {
 	char hex[65];
-	const char *slash = strrchr(path, '/');
 	if (iso_hash_file(path, hex, NULL) != ISO_OK) hex[0] = '\0';
-	return json_pack("{s:s,s:s}", "file", slash ? slash + 1 : path, "sha256", hex);
+	return json_pack("{s:s,s:s}", "file", iso_base_name(path), "sha256", hex);
 }
 
 static iso_status write_record(const iso_study_file *study, const char *output, const iso_job *jobs, size_t count,

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/output.h"
 #include "io/exports/exports.h"
 #include "isotrace/listmode.h"
 #include "isotrace/time.h"

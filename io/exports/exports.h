@@ -49,8 +49,6 @@ void iso_export_warn(iso_json *facts, const char *format, ...) __attribute__((fo
 
 /* The export's own facts, completed by what the user stated; a contradiction is ISO_BAD_INPUT. */
 iso_status iso_export_merge(iso_acquisition *own, const iso_acquisition *stated, const char *path, iso_error *err);
-/* Name without its folder. */
-const char *iso_base_name(const char *path);
 
 /* A crystal map and the grid of its numbers. */
 typedef struct iso_crystal_grid {

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/events.h"
+#include "core/output.h"
 #include "io/exports/exports.h"
 #include "isotrace/listmode.h"
 #include "isotrace/time.h"
@@ -21,12 +22,6 @@ iso_export_options iso_export_options_default(void)
 				    .mean_depth_mm = (double)NAN,
 				    .calibration_factor = (double)NAN,
 				    .calibration_uncertainty = (double)NAN};
-}
-
-const char *iso_base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
 }
 
 static iso_status merge_text(char *own, size_t size, const char *stated, const char *what, const char *path,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/output.h"
 #include "io/exports/exports.h"
 
 const char *iso_petlink_layout_finish(iso_petlink_layout *l)

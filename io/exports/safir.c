@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "core/output.h"
 #include "io/exports/exports.h"
 
 enum { SIGNATURE_BYTES = 32 };
