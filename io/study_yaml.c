@@ -391,10 +391,10 @@ static iso_status read_reconstruction(iso_study_file *study, const raw_reconstru
 	CHECK(range(study, "reconstruction.psf_tail_share", study->psf_tail_share,
 		    study->psf_tail_share >= 0 && study->psf_tail_share <= 1, "give a part from 0 to 1", err));
 	CHECK(range(study, "reconstruction.psf_tail_fwhm_mm", study->psf_tail_fwhm_mm,
-		    study->psf_tail_share > 0
-			? study->psf_fwhm_mm > 0 && study->psf_tail_fwhm_mm > study->psf_fwhm_mm &&
-			      isfinite(study->psf_tail_fwhm_mm)
-			: study->psf_tail_fwhm_mm == 0,
+		    isfinite(study->psf_tail_fwhm_mm) &&
+			(study->psf_tail_share > 0
+			     ? study->psf_fwhm_mm > 0 && study->psf_tail_fwhm_mm > study->psf_fwhm_mm
+			     : study->psf_tail_fwhm_mm == 0),
 		    "give both psf_tail_share and a length above psf_fwhm_mm, or neither", err));
 	CHECK(range(study, "reconstruction.replicates", (double)study->replicates,
 		    study->replicates == 0 || (study->replicates >= 2 && study->replicates <= 100),

@@ -314,7 +314,7 @@ static double fly(const iso_range_model *m, const matter_map *map, const iso_pos
 	const double begins = density_at(map, start);
 	if (!(begins > 0)) return 0;
 	for (double at = 0.5 * map->step_mm; ended < ENDS; at += map->step_mm) {
-		for (int a = 0; a < 3; a++) point[a] = start[a] + at * direction[a];
+		along(start, direction, at, point);
 		if (!inside(m, point, &voxel)) break;
 		water += map->step_mm * at_least(density_at(map, point));
 		const double share = ENDS * (1 - tail(range, water));

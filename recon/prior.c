@@ -2,7 +2,6 @@
 #include "recon/prior.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -32,9 +31,11 @@ typedef struct rows {
 	float gamma, epsilon;
 } rows;
 
-static bool apart_by_region(const rows *r, size_t i, size_t n)
+/* w_jk k_j k_k of voxel i and neighbour n; 0 across the border of two regions. */
+static inline float pair_weight(const rows *r, float w, size_t i, size_t n)
 {
-	return r->region && r->region[i] != r->near_region[n];
+	const float weight = r->kappa ? w * r->kappa[i] * r->weight[n] : w;
+	return r->region && r->region[i] != r->near_region[n] ? 0 : weight;
 }
 
 /* Adds, for the neighbours `shift` voxels along x, dR/dx of this row; out: [length]. */
@@ -46,8 +47,7 @@ static void add_gradient(const rows *r, int shift, float w, float *out)
 		const size_t n = i + (size_t)(ptrdiff_t)shift;
 		const float d = r->x[i] - r->near[n], apart = fabsf(d);
 		const float all = r->x[i] + r->near[n] + gamma * apart + epsilon;
-		const float pair = r->kappa ? w * r->kappa[i] * r->weight[n] : w;
-		const float k = apart_by_region(r, i, n) ? 0 : pair;
+		const float k = pair_weight(r, w, i, n);
 		/* d/dx of d^2/all, as a product of ratios that neither overflow nor underflow */
 		const float part = d / all;
 		out[i] += k * part * (2.0F - (part + gamma * apart / all));
@@ -57,11 +57,7 @@ static void add_gradient(const rows *r, int shift, float w, float *out)
 static void add_curvature(const rows *r, int shift, float w, float *out)
 {
 	const size_t first = shift < 0 ? 1 : 0, end = shift > 0 ? r->length - 1 : r->length;
-	for (size_t i = first; i < end; i++) {
-		const size_t n = i + (size_t)(ptrdiff_t)shift;
-		const float pair = r->kappa ? w * r->kappa[i] * r->weight[n] : w;
-		out[i] += apart_by_region(r, i, n) ? 0 : pair;
-	}
+	for (size_t i = first; i < end; i++) out[i] += pair_weight(r, w, i, i + (size_t)(ptrdiff_t)shift);
 }
 
 typedef void add_function(const rows *r, int shift, float weight, float *out);

@@ -65,7 +65,8 @@ static int32_t most_frequent(int32_t *label, size_t count)
 
 static int32_t region_of(const search *s, const size_t voxel[3])
 {
-	int32_t label[MOST_POINTS * MOST_POINTS * MOST_POINTS] = {0};
+	int32_t label[MOST_POINTS * MOST_POINTS * MOST_POINTS];
+	label[0] = 0; /* there is always a first; the compiler does not see it */
 	const int *points = s->points;
 	size_t count = 0;
 	for (int k = 0; k < points[2]; k++)
